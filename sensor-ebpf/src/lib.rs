@@ -1,0 +1,2 @@
+//! The ABI between the BPF object and the sensor.
+#![no_std]

@@ -1,0 +1,1 @@
+//! The sensor as a library, so that tests and benchmarks reach every stage.

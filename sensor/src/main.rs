@@ -1,0 +1,3 @@
+//! The `stride-sensor` binary.
+
+fn main() {}

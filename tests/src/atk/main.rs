@@ -1,0 +1,3 @@
+//! Attack helper.
+
+fn main() {}

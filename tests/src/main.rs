@@ -1,0 +1,3 @@
+//! End-to-end runner.
+
+fn main() {}
