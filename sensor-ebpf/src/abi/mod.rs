@@ -1,0 +1,20 @@
+//! One file per hook family, and what both sides need besides: kinds, offsets, settings, loss counters.
+
+mod cgroup;
+mod header;
+mod kind;
+mod loss;
+mod offsets;
+mod process;
+mod settings;
+
+pub use cgroup::*;
+pub use header::*;
+pub use kind::*;
+pub use loss::*;
+pub use offsets::*;
+pub use process::*;
+pub use settings::*;
+
+/// Version of this ABI. The object carries it in its settings; the sensor refuses an object of another version.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,27 @@
+//! What the sensor decides when loading, read by the BPF object as frozen constants.
+
+/// Load-time settings (`SETTINGS` in the object's `.rodata`).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Settings {
+    /// [`ABI_VERSION`](super::ABI_VERSION) of the object, checked before loading.
+    pub abi_version: u32,
+    /// `size_of::<Offsets>()` of the object, checked before loading.
+    pub offsets_size: u32,
+    /// `size_of::<ExecRecord>()` of the object, checked before loading.
+    pub exec_record_size: u32,
+    /// Number of entries of the scratch map, one a possible CPU.
+    pub scratch_slots: u32,
+}
+
+impl Settings {
+    /// The settings an object is built with; the sensor overrides `scratch_slots`.
+    pub const BUILT: Self = Self {
+        abi_version: super::ABI_VERSION,
+        offsets_size: size_of::<super::Offsets>() as u32,
+        exec_record_size: size_of::<super::ExecRecord>() as u32,
+        scratch_slots: 0,
+    };
+}
+
+const _: () = assert!(size_of::<Settings>() == 16);

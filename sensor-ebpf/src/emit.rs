@@ -1,0 +1,123 @@
+//! Puts records together and writes them to their ring. The only writer of rings and counters.
+
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::maps::Array;
+use sensor_ebpf::abi::{ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED};
+
+use crate::bounds::masked;
+use crate::maps::{COUNTERS, LINEAGE};
+
+/// Mask of offsets into [`Scratch::data`].
+const DATA_MASK: u64 = 64 * 1024 - 1;
+/// Longest single read into scratch space.
+pub const READ_MAX: usize = ARGS_HEAD_MAX;
+
+/// One CPU's work space: the fixed record first, its spans behind it, then the state of a walk.
+#[repr(C)]
+pub struct Scratch {
+    /// Record and spans.
+    pub data: [u8; DATA_MASK as usize + 1 + READ_MAX],
+    /// State of the path walk in progress.
+    pub walk: crate::path::Walk,
+    /// State of the environment search in progress.
+    pub search: crate::user_memory::Search,
+}
+
+impl Scratch {
+    /// This CPU's scratch space.
+    #[inline(always)]
+    pub fn of(map: &'static Array<Self>) -> Option<&'static mut Self> {
+        // SAFETY: the helper takes no arguments.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        let pointer = map.get_ptr_mut(cpu)?;
+        // SAFETY: the slot is this CPU's, and a hook cannot be entered twice on one CPU (the kernel counts that as a miss).
+        Some(unsafe { &mut *pointer })
+    }
+
+    /// Address of the spans at `offset`, with room for [`READ_MAX`] bytes.
+    #[inline(always)]
+    pub fn at(&mut self, offset: u64) -> *mut u8 {
+        // SAFETY: the masked offset lies within `data`.
+        unsafe { self.data.as_mut_ptr().add(masked::<DATA_MASK>(offset) as usize) }
+    }
+
+    /// The fixed part of an exec record.
+    #[inline(always)]
+    pub fn exec(&mut self) -> &mut ExecRecord {
+        // SAFETY: `data` is longer than the record and map values are eight-byte aligned; any bytes are a valid record.
+        unsafe { &mut *self.data.as_mut_ptr().cast::<ExecRecord>() }
+    }
+}
+
+/// Counts one run of a hook; every later outcome is counted through the value it gives.
+#[inline(always)]
+pub fn seen(kind: EventKind) -> Option<Tally> {
+    let pointer = COUNTERS.get_ptr_mut(kind as u32)?;
+    // SAFETY: the slot belongs to this CPU.
+    let counters = unsafe { &mut *pointer };
+    counters.seen += 1;
+    Some(Tally { counters, kind })
+}
+
+/// The counters of the event in progress. Each way to end it consumes the tally, so none is forgotten.
+#[must_use = "every seen event ends as filtered, sent or lost"]
+pub struct Tally {
+    counters: &'static mut Counters,
+    kind: EventKind,
+}
+
+impl Tally {
+    /// Nobody wants this event.
+    #[inline(always)]
+    pub fn filtered(self) {
+        self.counters.filtered += 1;
+    }
+
+    /// There was no scratch space.
+    #[inline(always)]
+    pub fn too_big(self) {
+        self.counters.too_big += 1;
+    }
+
+    /// A header for this event. `size` is filled by [`Tally::send`] for records that are put together in scratch space.
+    #[inline(always)]
+    pub fn header(&self, size: usize) -> Header {
+        // SAFETY: the helper takes no arguments.
+        let time = unsafe { bpf_ktime_get_boot_ns() };
+        Header { size: size as u32, kind: self.kind as u16, flags: 0, time }
+    }
+
+    /// Sends a record of fixed size from the stack.
+    #[inline(always)]
+    pub fn send_fixed<T>(self, record: &T) {
+        self.finish(core::ptr::from_ref(record).cast_mut().cast(), size_of::<T>() as u64);
+    }
+
+    /// Sends the first `size` bytes of the scratch space, whose header is completed here.
+    #[inline(always)]
+    pub fn send(self, scratch: &mut Scratch, size: u64, read_failed: bool) {
+        let size = masked::<DATA_MASK>(size);
+        let header = scratch.data.as_mut_ptr().cast::<Header>();
+        // SAFETY: the header lies at the start of the scratch space.
+        unsafe {
+            (*header).size = size as u32;
+            (*header).flags = if read_failed { RECORD_READ_FAILED } else { 0 };
+        }
+        if read_failed {
+            self.counters.read_failed += 1;
+        }
+        self.finish(scratch.data.as_mut_ptr(), size);
+    }
+
+    #[inline(always)]
+    fn finish(self, data: *mut u8, size: u64) {
+        let ring = core::ptr::from_ref(&LINEAGE).cast_mut().cast();
+        // SAFETY: `data` holds `size` readable bytes, which the verifier checks again.
+        let result = unsafe { aya_ebpf::helpers::bpf_ringbuf_output(ring, data.cast(), size, 0) };
+        if result == 0 {
+            self.counters.sent += 1;
+        } else {
+            self.counters.ring_full += 1;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! exec: everything about the new program that must be taken before it can change.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use sensor_ebpf::abi::*;
+
+use crate::emit::{Scratch, seen};
+use crate::kernel::{Probed, Structure, Task, Typed, offset};
+use crate::maps::EXEC_SCRATCH;
+use crate::path::walk;
+use crate::user_memory::{copy_args, copy_environment};
+
+/// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
+const OVERLAY_MAGIC: u64 = 0x794c_7630;
+const TYPE_MASK: u32 = 0o170_000;
+const TYPE_SOCKET: u32 = 0o140_000;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, unchanged from 5.10 to 7.2.
+/// It runs after the point of no return: memory, credentials and descriptors are the new program's.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn exec(context: BtfTracePointContext) -> i32 {
+    let task = Task::<Typed>::new(context.arg(0));
+    let old_thread_id: u32 = context.arg(1);
+    let binprm = Structure::<Typed>::new(context.arg(2));
+    let Some(tally) = seen(EventKind::Exec) else { return 0 };
+    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else {
+        tally.too_big();
+        return 0;
+    };
+
+    let record = scratch.exec();
+    record.header = tally.header(0);
+    record.old_thread_id = old_thread_id;
+    read_task(task, record);
+    read_program(task, binprm, record);
+    let file = Structure::<Probed>::new(binprm.pointer(offset!(binprm.file)));
+    read_file(file, &mut record.file);
+    read_stdio(task, &mut record.stdio);
+    read_stdio(task.parent(), &mut record.parent_stdio);
+    let (size, read_failed) = read_spans(task, binprm, file, scratch);
+    tally.send(scratch, size, read_failed);
+    0
+}
+
+#[inline(always)]
+fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
+    record.process = task.identity();
+    record.parent = task.parent().identity();
+    record.cgroup_id = task.cgroup_id();
+    record.namespaces = task.namespaces();
+    let credentials = task.credentials();
+    credentials.read(&mut record.credentials);
+    record.user_namespace_level = credentials.user_namespace().field(offset!(user_namespace.level));
+    record.namespace_pid = task.namespace_pid().0;
+    record.session_id = task.session_id();
+    record.terminal = task.terminal();
+    record.login_uid = if offset!(task.loginuid) == MISSING { u32::MAX } else { task.field(offset!(task.loginuid)) };
+    record.audit_session =
+        if offset!(task.sessionid) == MISSING { u32::MAX } else { task.field(offset!(task.sessionid)) };
+    record.seccomp_mode = task.field(offset!(task.seccomp_mode));
+    record.command = Structure::<Probed>::new(task.0).field(offset!(task.comm));
+    record.reserved = 0;
+}
+
+#[inline(always)]
+fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRecord) {
+    /// `PFA_NO_NEW_PRIVS` of include/linux/sched.h.
+    const NO_NEW_PRIVILEGES: u64 = 1;
+    let mut flags = 0;
+    if task.field::<u64>(offset!(task.atomic_flags)) & NO_NEW_PRIVILEGES != 0 {
+        flags |= EXEC_NO_NEW_PRIVILEGES;
+    }
+    let bit = offset!(binprm.secureexec_bit);
+    if bit != MISSING {
+        let word: u8 = Structure::<Probed>::new(binprm.0).field(bit / 8);
+        if (word >> (bit % 8)) & 1 != 0 {
+            flags |= EXEC_SECURE;
+        }
+    }
+    record.flags = flags;
+    record.args_count = binprm.field(offset!(binprm.argc));
+    let mm = Structure::<Typed>::new(task.pointer(offset!(task.mm)));
+    let args = mm.field::<u64>(offset!(mm.arg_end)).wrapping_sub(mm.field(offset!(mm.arg_start)));
+    let environment = mm.field::<u64>(offset!(mm.env_end)).wrapping_sub(mm.field(offset!(mm.env_start)));
+    record.args_length = args as u32;
+    record.environment_length = environment as u32;
+}
+
+#[inline(always)]
+fn read_file(file: Structure<Probed>, facts: &mut FileFacts) {
+    let inode = Structure::<Probed>::new(file.pointer(offset!(file.inode)));
+    let super_block = Structure::<Probed>::new(inode.pointer(offset!(inode.sb)));
+    let dentry = Structure::<Probed>::new(file.pointer(offset!(file.path_dentry)));
+    let magic: u64 = super_block.field(offset!(super_block.magic));
+    let mut flags = 0;
+    if magic == OVERLAY_MAGIC {
+        flags |= FILE_OVERLAY;
+        // The overlay module embeds its inode around the generic one.
+        let overlay = inode.0.wrapping_sub(offset!(overlay.vfs_inode) as usize);
+        if !Structure::<Probed>::new(overlay).pointer(offset!(overlay.upper)).is_null() {
+            flags |= FILE_OVERLAY_UPPER;
+        }
+    }
+    if dentry.pointer(offset!(dentry.hash_pprev)).is_null() {
+        flags |= FILE_UNLINKED;
+    }
+    facts.inode = inode.field(offset!(inode.ino));
+    facts.size = inode.field(offset!(inode.size));
+    facts.change_time = inode.field(offset!(inode.ctime));
+    facts.modify_time = inode.field(offset!(inode.mtime));
+    facts.device = super_block.field(offset!(super_block.dev));
+    facts.mode = u32::from(inode.field::<u16>(offset!(inode.mode)));
+    facts.link_count = inode.field(offset!(inode.nlink));
+    facts.uid = inode.field(offset!(inode.uid));
+    facts.filesystem_magic = magic as u32;
+    facts.flags = flags;
+}
+
+#[inline(always)]
+fn read_stdio(task: Task<Typed>, stdio: &mut [Descriptor; 3]) {
+    let files = Structure::<Probed>::new(task.pointer(offset!(task.files)));
+    let table = Structure::<Probed>::new(files.pointer(offset!(files.fdt)));
+    let max: u32 = table.field(offset!(fdtable.max_fds));
+    let descriptors = Structure::<Probed>::new(table.pointer(offset!(fdtable.fd)));
+    let mut number = 0;
+    while number < 3 {
+        let file = if number < max { descriptors.pointer(number * 8) } else { core::ptr::null() };
+        read_descriptor(Structure::new(file), &mut stdio[number as usize]);
+        number += 1;
+    }
+}
+
+#[inline(always)]
+fn read_descriptor(file: Structure<Probed>, descriptor: &mut Descriptor) {
+    *descriptor = Descriptor {
+        inode: 0,
+        mode: 0,
+        device: 0,
+        family: 0,
+        socket_type: 0,
+        local_port: 0,
+        remote_port: 0,
+        local_address: [0; 16],
+        remote_address: [0; 16],
+    };
+    if file.0.is_null() {
+        return;
+    }
+    let inode = Structure::<Probed>::new(file.pointer(offset!(file.inode)));
+    descriptor.mode = u32::from(inode.field::<u16>(offset!(inode.mode)));
+    descriptor.inode = inode.field(offset!(inode.ino));
+    descriptor.device = inode.field(offset!(inode.rdev));
+    if descriptor.mode & TYPE_MASK != TYPE_SOCKET {
+        return;
+    }
+    let socket = Structure::<Probed>::new(file.pointer(offset!(file.private_data)));
+    let sock = Structure::<Probed>::new(socket.pointer(offset!(socket.sk)));
+    descriptor.socket_type = socket.field(offset!(socket.socket_type));
+    descriptor.family = sock.field(offset!(sock.family));
+    if descriptor.family == AF_INET {
+        descriptor.local_address[..4].copy_from_slice(&sock.field::<[u8; 4]>(offset!(sock.rcv_saddr)));
+        descriptor.remote_address[..4].copy_from_slice(&sock.field::<[u8; 4]>(offset!(sock.daddr)));
+    } else if descriptor.family == AF_INET6 {
+        descriptor.local_address = sock.field(offset!(sock.v6_rcv_saddr));
+        descriptor.remote_address = sock.field(offset!(sock.v6_daddr));
+    } else {
+        return;
+    }
+    descriptor.local_port = sock.field(offset!(sock.num));
+    descriptor.remote_port = u16::from_be(sock.field(offset!(sock.dport)));
+}
+
+/// Fills all spans; gives the record's size and whether something could not be read.
+#[inline(always)]
+fn read_spans(
+    task: Task<Typed>,
+    binprm: Structure<Typed>,
+    file: Structure<Probed>,
+    scratch: &mut Scratch,
+) -> (u64, bool) {
+    let mut position = size_of::<ExecRecord>() as u64;
+    let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
+    let root = (fs.pointer(offset!(fs.root_mnt)), fs.pointer(offset!(fs.root_dentry)));
+
+    let vfsmount = file.pointer(offset!(file.path_mnt));
+    let (length, flags) = walk(scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), root);
+    let record = scratch.exec();
+    record.spans[SPAN_EXE_PATH] = length;
+    record.file.flags |= flags;
+    position += u64::from(length);
+
+    let (length, flags) =
+        walk(scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), root);
+    let record = scratch.exec();
+    record.spans[SPAN_WORKING_FOLDER] = length;
+    if flags & FILE_PATH_TRUNCATED != 0 {
+        record.flags |= EXEC_WORKING_FOLDER_TRUNCATED;
+    }
+    if flags & FILE_OUTSIDE_ROOT != 0 {
+        record.flags |= EXEC_WORKING_FOLDER_OUTSIDE_ROOT;
+    }
+    position += u64::from(length);
+
+    let filename = read_name(scratch, position, binprm.pointer(offset!(binprm.filename)));
+    scratch.exec().spans[SPAN_FILENAME] = filename;
+    position += u64::from(filename);
+    let interpreter = read_name(scratch, position, binprm.pointer(offset!(binprm.interp)));
+    scratch.exec().spans[SPAN_INTERPRETER] = interpreter;
+    position += u64::from(interpreter);
+
+    let mm = Structure::<Typed>::new(task.pointer(offset!(task.mm)));
+    let (start, end) = (mm.field(offset!(mm.arg_start)), mm.field(offset!(mm.arg_end)));
+    let (head, tail, args_failed) = copy_args(scratch, position, start, end);
+    let record = scratch.exec();
+    record.spans[SPAN_ARGS_HEAD] = head;
+    record.spans[SPAN_ARGS_TAIL] = tail;
+    position += u64::from(head) + u64::from(tail);
+
+    let (start, end) = (mm.field(offset!(mm.env_start)), mm.field(offset!(mm.env_end)));
+    let (length, early) = copy_environment(scratch, position, start, end);
+    let record = scratch.exec();
+    record.spans[SPAN_ENVIRONMENT] = length;
+    if early {
+        record.flags |= EXEC_ENVIRONMENT_TRUNCATED;
+    }
+    position += u64::from(length);
+    (position, args_failed || filename == 0)
+}
+
+/// Copies a kernel string to `position`; gives its bytes without the NUL.
+#[inline(always)]
+fn read_name(scratch: &mut Scratch, position: u64, name: *const u8) -> u32 {
+    let target = scratch.at(position);
+    // SAFETY: the scratch space has room for the longest name at any position; the helper checks the source.
+    let read = unsafe { bpf_probe_read_kernel_str(target.cast(), NAME_MAX as u32, name.cast()) };
+    if read > 0 { (read as u32 - 1) & (NAME_MAX as u32 - 1) } else { 0 }
+}

@@ -1,0 +1,54 @@
+//! fork and exit.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use sensor_ebpf::abi::{EventKind, ExitRecord, ForkRecord};
+
+use crate::emit::seen;
+use crate::kernel::{Structure, Task, Typed, offset};
+
+/// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`, unchanged from 5.10 to 7.2.
+/// `parent` is the task that called fork, whatever the child's parent becomes.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn fork(context: BtfTracePointContext) -> i32 {
+    let creator = Task::<Typed>::new(context.arg(0));
+    let child = Task::<Typed>::new(context.arg(1));
+    let Some(tally) = seen(EventKind::Fork) else { return 0 };
+    if child.process_id() != child.thread_id() {
+        tally.filtered();
+        return 0;
+    }
+    let (namespace_pid, _) = child.namespace_pid();
+    let record = ForkRecord {
+        header: tally.header(size_of::<ForkRecord>()),
+        child: child.identity(),
+        creator: creator.identity(),
+        parent: child.parent().identity(),
+        cgroup_id: child.cgroup_id(),
+        namespaces: child.namespaces(),
+        namespace_pid,
+        uid: child.credentials().field(offset!(cred.uid)),
+    };
+    tally.send_fixed(&record);
+    0
+}
+
+/// `sched_process_exit(struct task_struct *task)`; 6.17 added `bool group_dead`, which older kernels lack, so the
+/// count of live threads decides. Two threads that end together may both report; user space takes the first.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn exit(context: BtfTracePointContext) -> i32 {
+    let task = Task::<Typed>::new(context.arg(0));
+    let Some(tally) = seen(EventKind::Exit) else { return 0 };
+    let signal = task.signal();
+    let live: u32 = Structure::<crate::kernel::Probed>::new(signal.0).field(offset!(signal.live));
+    if live != 0 {
+        tally.filtered();
+        return 0;
+    }
+    let group: u32 = signal.field(offset!(signal.group_exit_code));
+    let status = if group != 0 { group } else { task.field(offset!(task.exit_code)) };
+    let record =
+        ExitRecord { header: tally.header(size_of::<ExitRecord>()), process: task.identity(), status, reserved: 0 };
+    tally.send_fixed(&record);
+    0
+}

@@ -1,0 +1,135 @@
+//! Walks a path from its last component to the process's root, across mounts.
+//!
+//! The walk is a global function with scalar arguments: the verifier checks its body once, not once for each of the
+//! two thousand components that PATH_MAX allows. So its state lies in scratch space and all reads are probed.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use sensor_ebpf::abi::{FILE_DETACHED_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_PATH_TRUNCATED, PATH_MAX};
+
+use crate::emit::Scratch;
+use crate::kernel::{Probed, Structure, offset};
+use crate::maps::EXEC_SCRATCH;
+
+/// Components handled in one call of [`walk_components`].
+const STEPS: u32 = 32;
+/// Calls: together more than the 2,048 components that fit in PATH_MAX, and the mounts between them.
+const CALLS: u32 = 72;
+/// A component holds at most 255 bytes and its NUL.
+const COMPONENT_MAX: usize = 256;
+
+/// State of a walk.
+#[repr(C)]
+pub struct Walk {
+    /// Current `struct dentry *`.
+    dentry: u64,
+    /// Current `struct mount *`.
+    mount: u64,
+    /// The process's root dentry, where the walk ends.
+    root_dentry: u64,
+    /// The process's root `struct vfsmount *`.
+    root_vfsmount: u64,
+    /// Where in the scratch data the next component goes.
+    position: u32,
+    /// Where the first component went.
+    start: u32,
+    /// `FILE_*` flags found on the way.
+    flags: u32,
+    /// Not zero once the walk has ended.
+    done: u32,
+}
+
+/// Writes the components of `vfsmount`/`dentry` at `position` of the exec scratch space, leaf first, each ended by NUL.
+/// Gives the bytes written and `FILE_*` flags.
+#[inline(always)]
+pub fn walk(
+    scratch: &mut Scratch,
+    position: u64,
+    vfsmount: *const u8,
+    dentry: *const u8,
+    root: (*const u8, *const u8),
+) -> (u32, u32) {
+    let mount = Structure::<Probed>::new(vfsmount.wrapping_sub(offset!(mount.mnt) as usize));
+    let detached = mount.pointer(offset!(mount.namespace)).is_null();
+    let state = &mut scratch.walk;
+    state.dentry = dentry as u64;
+    state.mount = mount.0 as u64;
+    state.root_vfsmount = root.0 as u64;
+    state.root_dentry = root.1 as u64;
+    state.position = position as u32;
+    state.start = position as u32;
+    state.flags = if detached { FILE_DETACHED_MOUNT } else { 0 };
+    state.done = 0;
+    let mut calls = 0;
+    while calls < CALLS {
+        if walk_components(STEPS) != 0 {
+            break;
+        }
+        calls += 1;
+    }
+    let state = &mut scratch.walk;
+    if state.done == 0 {
+        state.flags |= FILE_PATH_TRUNCATED;
+    }
+    (state.position.wrapping_sub(state.start), state.flags)
+}
+
+/// Walks up to `steps` components; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_components(steps: u32) -> u32 {
+    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else { return 1 };
+    let mut step = 0;
+    while step < STEPS {
+        if step >= steps || !walk_component(scratch) {
+            scratch.walk.done = 1;
+            return 1;
+        }
+        step += 1;
+    }
+    0
+}
+
+/// One component; false once the walk has ended.
+#[inline(always)]
+fn walk_component(scratch: &mut Scratch) -> bool {
+    let state = &mut scratch.walk;
+    let dentry = Structure::<Probed>::new(state.dentry as *const u8);
+    let mount = Structure::<Probed>::new(state.mount as *const u8);
+    let vfsmount = Structure::<Probed>::new(mount.0.wrapping_add(offset!(mount.mnt) as usize));
+    if state.dentry == state.root_dentry && vfsmount.0 as u64 == state.root_vfsmount {
+        return false;
+    }
+    let parent = dentry.pointer(offset!(dentry.parent));
+    let mount_root = vfsmount.pointer(offset!(vfsmount.root));
+    if dentry.0 == mount_root {
+        let mount_parent = mount.pointer(offset!(mount.parent));
+        if mount_parent == mount.0 || mount_parent.is_null() {
+            state.flags |= FILE_OUTSIDE_ROOT;
+            return false;
+        }
+        state.dentry = mount.pointer(offset!(mount.mountpoint)) as u64;
+        state.mount = mount_parent as u64;
+        return true;
+    }
+    let no_parent = parent == dentry.0 || parent.is_null();
+    if state.position.wrapping_sub(state.start) >= PATH_MAX as u32 {
+        state.flags |= FILE_PATH_TRUNCATED;
+        return false;
+    }
+    let position = state.position;
+    let name = dentry.pointer(offset!(dentry.name));
+    let target = scratch.at(u64::from(position));
+    // SAFETY: `target` has room for a component; the helper checks `name`.
+    let read = unsafe { bpf_probe_read_kernel_str(target.cast(), COMPONENT_MAX as u32, name.cast()) };
+    let state = &mut scratch.walk;
+    if read <= 0 {
+        return false;
+    }
+    state.position = position + (read as u32 & 0x1ff);
+    if no_parent {
+        state.flags |= FILE_NO_PARENT;
+        return false;
+    }
+    state.dentry = parent as u64;
+    true
+}

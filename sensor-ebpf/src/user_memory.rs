@@ -1,0 +1,149 @@
+//! Arguments and environment of a new program, read from its fresh stack.
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str};
+use sensor_ebpf::abi::{ARGS_HEAD_MAX, ARGS_TAIL_MAX, ENVIRONMENT_MAX};
+
+use crate::bounds::at_most;
+use crate::emit::Scratch;
+use crate::maps::EXEC_SCRATCH;
+
+/// Variables looked at in one call of [`search_variables`].
+const STEPS: u32 = 32;
+/// Calls: 2,048 variables, or as many pieces of [`ENVIRONMENT_MAX`] bytes.
+const CALLS: u32 = 64;
+
+/// State of the search for environment variables.
+#[repr(C)]
+pub struct Search {
+    /// User address of the next variable.
+    next: u64,
+    /// End of the environment.
+    end: u64,
+    /// Where in the scratch data the next kept variable goes.
+    position: u32,
+    /// Where the first one went.
+    start: u32,
+    /// 1 once all was searched, 2 if it ended early.
+    done: u32,
+    /// Reserved.
+    reserved: u32,
+}
+
+/// Copies `start..end` of user memory to `position`: the head, and the tail if it is longer. Gives the bytes of both,
+/// and whether a read failed.
+#[inline(always)]
+pub fn copy_args(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> (u32, u32, bool) {
+    let length = end.wrapping_sub(start);
+    if end <= start {
+        return (0, 0, false);
+    }
+    let head = at_most::<{ ARGS_HEAD_MAX as u64 }>(length);
+    if !copy::<ARGS_HEAD_MAX>(scratch, position, start, head) {
+        return (0, 0, true);
+    }
+    if length <= ARGS_HEAD_MAX as u64 {
+        return (head as u32, 0, false);
+    }
+    let tail = at_most::<{ ARGS_TAIL_MAX as u64 }>(length - ARGS_HEAD_MAX as u64);
+    if !copy::<ARGS_TAIL_MAX>(scratch, position + head, end.wrapping_sub(tail), tail) {
+        return (head as u32, 0, true);
+    }
+    (head as u32, tail as u32, false)
+}
+
+#[inline(always)]
+fn copy<const MAX: usize>(scratch: &mut Scratch, position: u64, address: u64, length: u64) -> bool {
+    let length = if length > MAX as u64 { MAX as u64 } else { length };
+    let target = scratch.at(position);
+    // SAFETY: the scratch space has room for the longest read at any position; the helper checks the user address.
+    unsafe { bpf_probe_read_user(target.cast(), length as u32, address as *const _) == 0 }
+}
+
+/// Keeps the variables that steer loaders, interpreters and shells; the others, which may hold secrets, never leave the
+/// kernel. Gives the bytes kept and whether the search ended early.
+#[inline(always)]
+pub fn copy_environment(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> (u32, bool) {
+    let search = &mut scratch.search;
+    search.next = start;
+    search.end = end;
+    search.position = position as u32;
+    search.start = position as u32;
+    search.done = 0;
+    let mut calls = 0;
+    while calls < CALLS {
+        if search_variables(STEPS) != 0 {
+            break;
+        }
+        calls += 1;
+    }
+    let search = &scratch.search;
+    (search.position.wrapping_sub(search.start), search.done != 1)
+}
+
+/// Looks at up to `steps` variables; not zero once the search has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn search_variables(steps: u32) -> u32 {
+    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else { return 1 };
+    let mut step = 0;
+    while step < STEPS {
+        if step >= steps || !search_variable(scratch) {
+            return 1;
+        }
+        step += 1;
+    }
+    0
+}
+
+/// One variable; false once the search has ended.
+#[inline(always)]
+fn search_variable(scratch: &mut Scratch) -> bool {
+    let search = &mut scratch.search;
+    let (next, position) = (search.next, search.position);
+    if next >= search.end {
+        search.done = 1;
+        return false;
+    }
+    if position.wrapping_sub(search.start) >= ENVIRONMENT_MAX as u32 {
+        search.done = 2;
+        return false;
+    }
+    let target = scratch.at(u64::from(position));
+    // SAFETY: the scratch space has room for the longest read at any position; the helper checks the user address.
+    let read = unsafe {
+        bpf_probe_read_user_str(target.cast(), ENVIRONMENT_MAX as u32, next as *const _)
+    };
+    let search = &mut scratch.search;
+    if read <= 0 {
+        search.done = 2;
+        return false;
+    }
+    let read = read as u32 & (2 * ENVIRONMENT_MAX as u32 - 1);
+    search.next = next + u64::from(read);
+    // SAFETY: at least one byte was written there, and eight lie within the scratch space.
+    let first = unsafe { core::ptr::read_unaligned(target.cast::<u32>()) };
+    if read > 4 && wanted(first) {
+        search.position = position + read;
+    }
+    true
+}
+
+/// Whether a variable's first four bytes are those of one that user space asks for.
+#[inline(always)]
+fn wanted(first: u32) -> bool {
+    const LD: u32 = u32::from_le_bytes(*b"LD_\0");
+    const NAMES: [&[u8; 4]; 11] = [
+        b"GCON", b"GLIB", b"PYTH", b"NODE", b"PERL", b"RUBY", b"BASH", b"HIST", b"JAVA", b"ENV=", b"DOTN",
+    ];
+    if first & 0x00ff_ffff == LD {
+        return true;
+    }
+    let mut index = 0;
+    while index < NAMES.len() {
+        if first == u32::from_le_bytes(*NAMES[index]) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}

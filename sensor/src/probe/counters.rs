@@ -1,0 +1,53 @@
+//! Reads the kernel's own account of each kind of event.
+
+use std::fs;
+
+use aya::maps::{MapData, MapError, PerCpuArray};
+use sensor_ebpf::abi::{Counters, EventKind};
+
+use super::attach::AttachedHook;
+
+/// Words in [`Counters`].
+const WORDS: usize = size_of::<Counters>() / 8;
+
+/// The counter map, and the programs whose missed runs are counted.
+pub struct KernelCounters {
+    map: PerCpuArray<MapData, [u64; WORDS]>,
+    hooks: Vec<AttachedHook>,
+}
+
+impl KernelCounters {
+    pub(super) fn new(map: PerCpuArray<MapData, [u64; WORDS]>, hooks: Vec<AttachedHook>) -> Self {
+        Self { map, hooks }
+    }
+
+    /// The hooks that are attached.
+    pub fn hooks(&self) -> &[AttachedHook] {
+        &self.hooks
+    }
+
+    /// One kind's counters, summed over all CPUs.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn read(&self, kind: EventKind) -> Result<Counters, MapError> {
+        let mut sum = Counters::default();
+        for values in self.map.get(&u32::from(kind as u16), 0)?.iter() {
+            let [seen, filtered, sent, ring_full, too_big, read_failed] = *values;
+            sum.seen += seen;
+            sum.filtered += filtered;
+            sum.sent += sent;
+            sum.ring_full += ring_full;
+            sum.too_big += too_big;
+            sum.read_failed += read_failed;
+        }
+        Ok(sum)
+    }
+
+    /// Runs the kernel skipped because the program was already running on that CPU (5.12 and newer; 0 before).
+    pub fn missed(&self, hook: &AttachedHook) -> u64 {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", hook.program)).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    }
+}
