@@ -1,3 +1,8 @@
 //! The sensor as a library, so that tests and benchmarks reach every stage.
+//!
+//! The modules stand in the order of the data's way.
 
 pub mod probe;
+
+pub mod decode;
+pub mod event;
