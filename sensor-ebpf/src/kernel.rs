@@ -155,7 +155,8 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn namespaces(self) -> Namespaces {
         let proxy = Structure::<Probed>::new(self.pointer(offset!(task.nsproxy)));
-        let inum = |pointer: u32, inum: u32| Structure::<Probed>::new(proxy.pointer(pointer)).field::<u32>(inum);
+        let inum =
+            |pointer: u32, inum: u32| Structure::<Probed>::new(proxy.pointer(pointer)).field::<u32>(inum);
         Namespaces {
             mount: inum(offset!(nsproxy.mnt_ns), offset!(mnt_namespace.inum)),
             pid: self.namespace_pid().1,
@@ -184,7 +185,8 @@ impl<A: Access> Task<A> {
     pub fn session_id(self) -> u32 {
         const PIDTYPE_SID: u32 = 3;
         let signal = Structure::<Probed>::new(self.pointer(offset!(task.signal)));
-        let pid = Structure::<Probed>::new(signal.pointer(offset!(signal.pids).wrapping_add(PIDTYPE_SID * 8)));
+        let pid =
+            Structure::<Probed>::new(signal.pointer(offset!(signal.pids).wrapping_add(PIDTYPE_SID * 8)));
         pid.field(offset!(pid.numbers).wrapping_add(offset!(upid.nr)))
     }
 
@@ -198,7 +200,8 @@ impl<A: Access> Task<A> {
         }
         let driver = Structure::<Probed>::new(tty.pointer(offset!(tty.driver)));
         let major: u32 = driver.field(offset!(tty_driver.major));
-        let minor: u32 = driver.field::<u32>(offset!(tty_driver.minor_start)) + tty.field::<u32>(offset!(tty.index));
+        let minor: u32 =
+            driver.field::<u32>(offset!(tty_driver.minor_start)) + tty.field::<u32>(offset!(tty.index));
         (major << 20) | (minor & 0xf_ffff)
     }
 }

@@ -4,7 +4,9 @@
 //! two thousand components that PATH_MAX allows. So its state lies in scratch space and all reads are probed.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
-use sensor_ebpf::abi::{FILE_DETACHED_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_PATH_TRUNCATED, PATH_MAX};
+use sensor_ebpf::abi::{
+    FILE_DETACHED_MOUNT, FILE_FOREIGN_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_PATH_TRUNCATED, PATH_MAX,
+};
 
 use crate::emit::Scratch;
 use crate::kernel::{Probed, Structure, offset};
@@ -16,6 +18,9 @@ const STEPS: u32 = 32;
 const CALLS: u32 = 72;
 /// A component holds at most 255 bytes and its NUL.
 const COMPONENT_MAX: usize = 256;
+
+/// First of the kernel's error values (MAX_ERRNO).
+const ERROR_VALUES: u64 = -4095_i64 as u64;
 
 /// State of a walk.
 #[repr(C)]
@@ -38,6 +43,16 @@ pub struct Walk {
     done: u32,
 }
 
+/// Where the process stands, which a path is seen from.
+pub struct Place {
+    /// Its root: `struct vfsmount *`.
+    pub root_vfsmount: *const u8,
+    /// Its root: `struct dentry *`.
+    pub root_dentry: *const u8,
+    /// Its `struct mnt_namespace *`.
+    pub mount_namespace: *const u8,
+}
+
 /// Writes the components of `vfsmount`/`dentry` at `position` of the exec scratch space, leaf first, each ended by NUL.
 /// Gives the bytes written and `FILE_*` flags.
 #[inline(always)]
@@ -46,18 +61,26 @@ pub fn walk(
     position: u64,
     vfsmount: *const u8,
     dentry: *const u8,
-    root: (*const u8, *const u8),
+    place: &Place,
 ) -> (u32, u32) {
     let mount = Structure::<Probed>::new(vfsmount.wrapping_sub(offset!(mount.mnt) as usize));
-    let detached = mount.pointer(offset!(mount.namespace)).is_null();
+    let namespace = mount.pointer(offset!(mount.namespace));
+    let mut flags = 0;
+    // Mounts that the kernel made for itself have an error value in place of their namespace.
+    if namespace.is_null() || namespace as u64 >= ERROR_VALUES {
+        flags |= FILE_DETACHED_MOUNT;
+    }
+    if namespace != place.mount_namespace {
+        flags |= FILE_FOREIGN_MOUNT;
+    }
     let state = &mut scratch.walk;
     state.dentry = dentry as u64;
     state.mount = mount.0 as u64;
-    state.root_vfsmount = root.0 as u64;
-    state.root_dentry = root.1 as u64;
+    state.root_vfsmount = place.root_vfsmount as u64;
+    state.root_dentry = place.root_dentry as u64;
     state.position = position as u32;
     state.start = position as u32;
-    state.flags = if detached { FILE_DETACHED_MOUNT } else { 0 };
+    state.flags = flags;
     state.done = 0;
     let mut calls = 0;
     while calls < CALLS {

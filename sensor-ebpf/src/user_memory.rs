@@ -110,9 +110,7 @@ fn search_variable(scratch: &mut Scratch) -> bool {
     }
     let target = scratch.at(u64::from(position));
     // SAFETY: the scratch space has room for the longest read at any position; the helper checks the user address.
-    let read = unsafe {
-        bpf_probe_read_user_str(target.cast(), ENVIRONMENT_MAX as u32, next as *const _)
-    };
+    let read = unsafe { bpf_probe_read_user_str(target.cast(), ENVIRONMENT_MAX as u32, next as *const _) };
     let search = &mut scratch.search;
     if read <= 0 {
         search.done = 2;
@@ -132,9 +130,8 @@ fn search_variable(scratch: &mut Scratch) -> bool {
 #[inline(always)]
 fn wanted(first: u32) -> bool {
     const LD: u32 = u32::from_le_bytes(*b"LD_\0");
-    const NAMES: [&[u8; 4]; 11] = [
-        b"GCON", b"GLIB", b"PYTH", b"NODE", b"PERL", b"RUBY", b"BASH", b"HIST", b"JAVA", b"ENV=", b"DOTN",
-    ];
+    const NAMES: [&[u8; 4]; 11] =
+        [b"GCON", b"GLIB", b"PYTH", b"NODE", b"PERL", b"RUBY", b"BASH", b"HIST", b"JAVA", b"ENV=", b"DOTN"];
     if first & 0x00ff_ffff == LD {
         return true;
     }

@@ -381,7 +381,9 @@ mod tests {
         body.extend(4_u32.to_ne_bytes());
         body.extend(b"/a/b");
         match decode(&header(EventKind::CgroupRemove, &body)).expect("valid").body {
-            Body::CgroupRemove(cgroup) => assert_eq!((cgroup.id, cgroup.path.as_slice()), (9, b"/a/b".as_slice())),
+            Body::CgroupRemove(cgroup) => {
+                assert_eq!((cgroup.id, cgroup.path.as_slice()), (9, b"/a/b".as_slice()))
+            }
             other => panic!("not a removal: {other:?}"),
         }
     }

@@ -2,7 +2,8 @@
 
 pub use sensor_ebpf::abi::{Credentials, Descriptor, EventKind, FileFacts, Namespaces};
 use sensor_ebpf::abi::{
-    FILE_DETACHED_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_OVERLAY, FILE_OVERLAY_UPPER, FILE_PATH_TRUNCATED,
+    FILE_DETACHED_MOUNT, FILE_FOREIGN_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_OVERLAY,
+    FILE_OVERLAY_UPPER, FILE_PATH_TRUNCATED,
 };
 
 /// One event.
@@ -172,6 +173,17 @@ impl Exec {
     pub fn is_script(&self) -> bool {
         !self.interpreter.is_empty() && self.interpreter != self.filename
     }
+
+    /// The script's path as passed, made absolute with the working folder. It is evidence of a name only: a relative
+    /// path is resolved without looking at links.
+    pub fn script_path(&self) -> Vec<u8> {
+        let name = self.filename.strip_prefix(b"./").unwrap_or(&self.filename);
+        if name.starts_with(b"/") {
+            return name.to_vec();
+        }
+        let cwd = self.cwd.strip_suffix(b"/").unwrap_or(&self.cwd);
+        [cwd, b"/", name].concat()
+    }
 }
 
 /// Arguments of a program: all of them, or their head and tail.
@@ -211,12 +223,16 @@ pub trait FileFactsExt {
     fn is_lower(&self) -> bool;
     /// On a mount that belongs to no mount namespace.
     fn on_detached_mount(&self) -> bool;
+    /// On a mount that is not in the process's mount namespace.
+    fn on_foreign_mount(&self) -> bool;
     /// Without a parent folder: memfd, O_TMPFILE and the like.
     fn has_no_parent(&self) -> bool;
     /// The walk met the namespace's root but not the process's.
     fn outside_root(&self) -> bool;
     /// The path is longer than PATH_MAX; its last part is there.
     fn path_truncated(&self) -> bool;
+    /// Memory that was never on a disk: `memfd_create`.
+    fn is_memfd(&self) -> bool;
     /// The file system's name, `other` if not known.
     fn filesystem(&self) -> &'static str;
 }
@@ -238,6 +254,10 @@ impl FileFactsExt for FileFacts {
         self.flags & FILE_DETACHED_MOUNT != 0
     }
 
+    fn on_foreign_mount(&self) -> bool {
+        self.flags & FILE_FOREIGN_MOUNT != 0
+    }
+
     fn has_no_parent(&self) -> bool {
         self.flags & FILE_NO_PARENT != 0
     }
@@ -248,6 +268,14 @@ impl FileFactsExt for FileFacts {
 
     fn path_truncated(&self) -> bool {
         self.flags & FILE_PATH_TRUNCATED != 0
+    }
+
+    /// A memfd lies on a tmpfs that belongs to no namespace, in no folder, under no name. An unlinked file of a mounted
+    /// tmpfs has a folder still, and one made with O_TMPFILE has a mount.
+    fn is_memfd(&self) -> bool {
+        matches!(self.filesystem(), "tmpfs" | "ramfs" | "hugetlbfs")
+            && self.has_no_parent()
+            && self.on_detached_mount()
     }
 
     /// Magic numbers of include/uapi/linux/magic.h and of the file systems themselves.

@@ -120,6 +120,9 @@ pub const FILE_PATH_TRUNCATED: u32 = 1 << 5;
 /// The file's name was removed from its folder (`d_unhashed`).
 pub const FILE_UNLINKED: u32 = 1 << 6;
 
+/// The file's mount is not in the process's mount namespace: detached, kernel-internal, anonymous or another's.
+pub const FILE_FOREIGN_MOUNT: u32 = 1 << 7;
+
 /// What file descriptor 0, 1 or 2 refers to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

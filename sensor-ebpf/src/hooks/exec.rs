@@ -8,7 +8,7 @@ use sensor_ebpf::abi::*;
 use crate::emit::{Scratch, seen};
 use crate::kernel::{Probed, Structure, Task, Typed, offset};
 use crate::maps::EXEC_SCRATCH;
-use crate::path::walk;
+use crate::path::{Place, walk};
 use crate::user_memory::{copy_args, copy_environment};
 
 /// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
@@ -57,7 +57,8 @@ fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
     record.namespace_pid = task.namespace_pid().0;
     record.session_id = task.session_id();
     record.terminal = task.terminal();
-    record.login_uid = if offset!(task.loginuid) == MISSING { u32::MAX } else { task.field(offset!(task.loginuid)) };
+    record.login_uid =
+        if offset!(task.loginuid) == MISSING { u32::MAX } else { task.field(offset!(task.loginuid)) };
     record.audit_session =
         if offset!(task.sessionid) == MISSING { u32::MAX } else { task.field(offset!(task.sessionid)) };
     record.seccomp_mode = task.field(offset!(task.seccomp_mode));
@@ -183,17 +184,22 @@ fn read_spans(
 ) -> (u64, bool) {
     let mut position = size_of::<ExecRecord>() as u64;
     let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
-    let root = (fs.pointer(offset!(fs.root_mnt)), fs.pointer(offset!(fs.root_dentry)));
+    let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
+    let place = Place {
+        root_vfsmount: fs.pointer(offset!(fs.root_mnt)),
+        root_dentry: fs.pointer(offset!(fs.root_dentry)),
+        mount_namespace: proxy.pointer(offset!(nsproxy.mnt_ns)),
+    };
 
     let vfsmount = file.pointer(offset!(file.path_mnt));
-    let (length, flags) = walk(scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), root);
+    let (length, flags) = walk(scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), &place);
     let record = scratch.exec();
     record.spans[SPAN_EXE_PATH] = length;
     record.file.flags |= flags;
     position += u64::from(length);
 
     let (length, flags) =
-        walk(scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), root);
+        walk(scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), &place);
     let record = scratch.exec();
     record.spans[SPAN_WORKING_FOLDER] = length;
     if flags & FILE_PATH_TRUNCATED != 0 {

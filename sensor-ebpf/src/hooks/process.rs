@@ -47,8 +47,12 @@ pub fn exit(context: BtfTracePointContext) -> i32 {
     }
     let group: u32 = signal.field(offset!(signal.group_exit_code));
     let status = if group != 0 { group } else { task.field(offset!(task.exit_code)) };
-    let record =
-        ExitRecord { header: tally.header(size_of::<ExitRecord>()), process: task.identity(), status, reserved: 0 };
+    let record = ExitRecord {
+        header: tally.header(size_of::<ExitRecord>()),
+        process: task.identity(),
+        status,
+        reserved: 0,
+    };
     tally.send_fixed(&record);
     0
 }

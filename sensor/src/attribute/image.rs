@@ -45,6 +45,17 @@ pub enum Entry {
     ExecSession,
 }
 
+impl Entry {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inside => "inside",
+            Self::Entrypoint => "entrypoint",
+            Self::ExecSession => "exec_session",
+        }
+    }
+}
+
 impl Image {
     /// The image of an exec event.
     pub fn of(exec: &Exec, time: u64, entry: Entry) -> Self {

@@ -47,6 +47,17 @@ pub enum RuntimeRole {
     Setup,
 }
 
+impl RuntimeRole {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Runtime => "runtime",
+            Self::Setup => "setup",
+        }
+    }
+}
+
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {

@@ -124,12 +124,15 @@ fn attach(
         .missing
         .iter()
         .map(String::as_str)
-        .filter(|field| hook.needs.iter().any(|need| field == need || need.ends_with('.') && field.starts_with(need)))
+        .filter(|field| {
+            hook.needs.iter().any(|need| field == need || need.ends_with('.') && field.starts_with(need))
+        })
         .collect();
     if !missing.is_empty() {
         return Err(format!("this kernel's BTF has no {}", missing.join(", ")));
     }
-    let program = ebpf.program_mut(hook.name).ok_or_else(|| format!("the object has no program {}", hook.name))?;
+    let program =
+        ebpf.program_mut(hook.name).ok_or_else(|| format!("the object has no program {}", hook.name))?;
     let program: &mut BtfTracePoint = program.try_into().map_err(|error| chain(&error))?;
     program.load(hook.tracepoint, btf).map_err(|error| chain(&error))?;
     program.attach().map_err(|error| chain(&error))?;

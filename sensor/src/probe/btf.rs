@@ -80,7 +80,11 @@ impl<'a> Btf<'a> {
     /// If the file cannot be read or is malformed.
     pub fn read(path: &Path, base: Option<&'a Self>) -> Result<Self, BtfError> {
         let bytes = fs::read(path).map_err(|source| BtfError::Read { path: path.to_owned(), source })?;
-        Self::parse(&bytes, base).map_err(|(problem, at)| BtfError::Malformed { path: path.to_owned(), problem, at })
+        Self::parse(&bytes, base).map_err(|(problem, at)| BtfError::Malformed {
+            path: path.to_owned(),
+            problem,
+            at,
+        })
     }
 
     fn parse(bytes: &[u8], base: Option<&'a Self>) -> Result<Self, (&'static str, usize)> {
@@ -92,7 +96,10 @@ impl<'a> Btf<'a> {
         let section = |offset: usize, length: usize| {
             let start = header.checked_add(offset);
             let end = start.and_then(|start| start.checked_add(length));
-            start.zip(end).and_then(|(start, end)| bytes.get(start..end)).ok_or(("a section lies outside", offset))
+            start
+                .zip(end)
+                .and_then(|(start, end)| bytes.get(start..end))
+                .ok_or(("a section lies outside", offset))
         };
         let types = section(word(8)? as usize, word(12)? as usize)?.to_vec();
         let strings = section(word(16)? as usize, word(20)? as usize)?.to_vec();
@@ -184,7 +191,9 @@ impl<'a> Btf<'a> {
     fn resolve(&self, mut id: u32) -> Option<u32> {
         for _ in 0..64 {
             match self.info(id)? {
-                (KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG, _, _, target) => id = target,
+                (KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG, _, _, target) => {
+                    id = target
+                }
                 _ => return Some(id),
             }
         }
@@ -204,7 +213,10 @@ impl<'a> Btf<'a> {
             let bit_offset = if bit_fields { offset & 0x00ff_ffff } else { offset };
             if member_name == 0 {
                 if let Some(inner) = self.resolve(type_id).and_then(|id| self.find(id, name, depth + 1)) {
-                    return Some(Member { bit_offset: bit_offset + inner.bit_offset, type_id: inner.type_id });
+                    return Some(Member {
+                        bit_offset: bit_offset + inner.bit_offset,
+                        type_id: inner.type_id,
+                    });
                 }
             } else if self.string(member_name) == name {
                 return Some(Member { bit_offset, type_id });

@@ -1,0 +1,299 @@
+//! Applies events to the tables and concludes what they say of each event.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::burst::Bursts;
+use super::containers::{ContainerTable};
+use super::image::{Entry, Image, names};
+use super::pipes::{PipeLinks, Pipes};
+use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
+use super::runtime::RuntimeSet;
+use super::seed;
+use super::{Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
+use crate::clock::Clock;
+use crate::event::{Body, Cgroup, Event, Exec, FileFactsExt, Fork};
+
+/// Pipes remembered, and for how long after the last exec that used them.
+const PIPES: (usize, u64) = (4096, 60_000_000_000);
+
+/// How to attribute.
+#[derive(Clone, Debug)]
+pub struct AttributeOptions {
+    /// Where the node's own file system is: `/` natively, `/proc/1/root` in a pod.
+    pub host_root: PathBuf,
+    /// The node's /proc.
+    pub proc: PathBuf,
+    /// Processes kept.
+    pub processes: usize,
+    /// How long an ended process is kept, in nanoseconds.
+    pub exited_grace: u64,
+    /// Containers kept.
+    pub containers: usize,
+    /// Binaries of the container runtime beyond the known ones.
+    pub runtime_paths: Vec<PathBuf>,
+    /// Folders of runc or crun state beyond the known ones.
+    pub state_directories: Vec<PathBuf>,
+}
+
+impl Default for AttributeOptions {
+    fn default() -> Self {
+        Self {
+            host_root: PathBuf::from("/"),
+            proc: PathBuf::from("/proc"),
+            processes: 32_768,
+            exited_grace: 5_000_000_000,
+            containers: 4096,
+            runtime_paths: Vec::new(),
+            state_directories: Vec::new(),
+        }
+    }
+}
+
+/// All that is known of the node's processes and containers.
+pub struct Attributor {
+    options: AttributeOptions,
+    processes: ProcessTable,
+    containers: ContainerTable,
+    runtime: RuntimeSet,
+    pipes: Pipes,
+    bursts: Bursts,
+    clock: Clock,
+    /// The node's own mount namespace, 0 if not known.
+    host_mount_namespace: u32,
+}
+
+impl Attributor {
+    /// Empty tables.
+    pub fn new(options: AttributeOptions) -> Self {
+        Self {
+            processes: ProcessTable::new(options.processes, options.exited_grace),
+            containers: ContainerTable::new(&options),
+            runtime: RuntimeSet::discover(&options.host_root, &options.runtime_paths),
+            pipes: Pipes::new(PIPES.0, PIPES.1),
+            bursts: Bursts::default(),
+            clock: Clock::new(),
+            host_mount_namespace: 0,
+            options,
+        }
+    }
+
+    /// Reads what was running before the sensor. Call it after the hooks are attached, so that nothing falls between.
+    pub fn seed(&mut self) {
+        self.containers.seed();
+        for pid in seed::process_ids(&self.options.proc) {
+            self.seed_process(pid);
+        }
+    }
+
+    fn seed_process(&mut self, pid: u32) {
+        let Some(seed::Seeded { mut process, cgroup }) = seed::read(&self.options.proc, pid) else { return };
+        if pid == 1 {
+            self.host_mount_namespace = process.namespaces.mount;
+        }
+        let file = process.image.file;
+        let is_runtime = self.runtime.contains(file.device, file.inode);
+        process.cgroup_id = self.containers.cgroup_id_of(&cgroup).unwrap_or(0);
+        let found = self.containers.of_cgroup(process.cgroup_id).or_else(|| self.containers.of_cgroup_text(&cgroup));
+        process.origin = match found {
+            Some(_) if is_runtime && process.namespaces.mount == self.host_mount_namespace => Origin::Host,
+            Some(handle) => {
+                handle.start();
+                Origin::Container(handle)
+            }
+            None => Origin::Host,
+        };
+        if is_runtime && matches!(process.origin, Origin::Host) {
+            process.role = RuntimeRole::Runtime;
+        }
+        let parent = self.processes.by_number(process.parent.pid).map(|parent| {
+            let mut ancestors = vec![super::Ancestor { key: parent.key, image: Arc::clone(&parent.image) }];
+            ancestors.extend(parent.ancestors.iter().take(super::process::ANCESTORS - 1).cloned());
+            (parent.key, ancestors)
+        });
+        if let Some((key, ancestors)) = parent {
+            process.parent = key;
+            process.ancestors = ancestors;
+        }
+        self.processes.insert(process);
+    }
+
+    /// Applies one event, and gives it back with all that is known of its process.
+    pub fn apply<'a>(&'a mut self, event: &'a Event) -> Attributed<'a> {
+        let mut facts = None;
+        let key = match &event.body {
+            Body::Fork(fork) => {
+                self.fork(fork);
+                Some(fork.child)
+            }
+            Body::Exec(exec) => {
+                facts = Some(self.exec(exec, event.time));
+                Some(exec.key())
+            }
+            Body::Exit(exit) => {
+                self.processes.exit(exit.process, event.time);
+                Some(exit.process)
+            }
+            Body::CgroupCreate(cgroup) => self.cgroup_create(cgroup, event.time),
+            Body::CgroupRemove(cgroup) => {
+                if cgroup.hierarchy == 0 {
+                    self.containers.remove_cgroup(cgroup.id, event.time);
+                }
+                None
+            }
+        };
+        if let Some(handle) = key.and_then(|key| self.processes.get(key)).and_then(|process| process.origin.container())
+        {
+            self.containers.resolve(handle, event.time);
+        }
+        let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
+        let container = process.and_then(|process| process.origin.container());
+        let attribution = process.map_or(Attribution::Exact, attribution);
+        Attributed { event, process, container, attribution, exec: facts }
+    }
+
+    fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
+        if cgroup.hierarchy == 0 {
+            self.containers.create_cgroup(cgroup.id, &cgroup.path, time);
+        }
+        None
+    }
+
+    fn fork(&mut self, fork: &Fork) {
+        self.processes.fork(fork);
+        // A creator that was not seen: conclude from the cgroup what the line cannot tell.
+        if let Some(child) = self.processes.get(fork.child)
+            && matches!(child.origin, Origin::Unknown)
+        {
+            child.origin = self.containers.of_cgroup(fork.cgroup_id).map_or(Origin::Host, Origin::Container);
+        }
+    }
+
+    fn exec(&mut self, exec: &Exec, time: u64) -> ExecFacts {
+        let mut process = match self.processes.get(exec.key()) {
+            Some(process) => process.clone(),
+            None => {
+                let mut process = self.processes.discover(exec);
+                process.origin = self.containers.of_cgroup(exec.cgroup_id).map_or(Origin::Host, Origin::Container);
+                process
+            }
+        };
+        let previous = Arc::clone(&process.image);
+        process.cgroup_id = exec.cgroup_id;
+        process.namespaces = exec.namespaces;
+        process.namespace_pid = exec.namespace_pid;
+        process.parent = exec.parent_key();
+        let entry = self.change_role(&mut process, exec, time);
+        let image = Arc::new(Image::of(exec, time, entry));
+        process.image = Arc::clone(&image);
+
+        let container = process.origin.container().cloned();
+        let mut session_repeats = 0;
+        if entry == Entry::ExecSession {
+            process.session = Some(Arc::clone(&image));
+            if let Some(handle) = container.as_ref().filter(|_| exec.terminal == 0) {
+                session_repeats = handle.count_session(&exec.args);
+            }
+        }
+        let script = exec.is_script().then_some(exec.filename.as_slice());
+        let session = (container.as_ref().map_or(0, |handle| handle.cgroup_id), exec.session_id);
+        let burst = self.bursts.exec(session, names(&exec.command, &exec.exe, &exec.args, script), time);
+        let pipes = if process.role == RuntimeRole::None {
+            self.pipes.exec(&image, &exec.stdio, time)
+        } else {
+            PipeLinks::default()
+        };
+        let facts = ExecFacts {
+            entry,
+            runtime_setup: process.role != RuntimeRole::None,
+            drift: self.drift(exec, container.as_ref()),
+            pipes,
+            session_repeats,
+            discovery_burst: burst,
+            container_age: container.map(|handle| time.saturating_sub(handle.created)),
+            previous,
+        };
+        self.processes.insert(process);
+        facts
+    }
+
+    /// Decides by creator and inode, never by name, whether the runtime is at work, and lets a process into its
+    /// container when the runtime's init hands over to a program of it.
+    fn change_role(&mut self, process: &mut Process, exec: &Exec, time: u64) -> Entry {
+        if !matches!(process.origin, Origin::Host) {
+            process.role = RuntimeRole::None;
+            return Entry::Inside;
+        }
+        let was_runtime = process.role != RuntimeRole::None;
+        let on_host = exec.namespaces.mount == self.host_mount_namespace;
+        if on_host {
+            self.runtime.learn(&exec.exe, exec.file.device, exec.file.inode);
+        }
+        let file = &exec.file;
+        process.role = if on_host && self.runtime.contains(file.device, file.inode) {
+            RuntimeRole::Runtime
+        } else if on_host && was_runtime && (file.has_no_parent() || file.on_foreign_mount()) {
+            RuntimeRole::Setup
+        } else {
+            RuntimeRole::None
+        };
+        if process.role != RuntimeRole::None || !was_runtime {
+            return Entry::Inside;
+        }
+        let Some(handle) = self.containers.entered(exec.cgroup_id, exec.pid, time) else { return Entry::Inside };
+        let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
+        process.origin = Origin::Container(handle);
+        process.origin_seen = true;
+        entry
+    }
+
+    fn drift(&mut self, exec: &Exec, container: Option<&Arc<ContainerHandle>>) -> Drift {
+        let Some(handle) = container else { return Drift::NotApplicable };
+        let file = &exec.file;
+        if file.is_memfd() {
+            return Drift::Memory;
+        }
+        if file.is_lower() {
+            return Drift::Image;
+        }
+        if file.is_upper() {
+            let same = handle.container().is_some_and(|container| self.containers.is_copied_up(container, exec));
+            return if same { Drift::CopiedUp } else { Drift::Upper };
+        }
+        // Change times have whole seconds here: a file changed in the second of creation counts as changed.
+        if file.change_time >= self.clock.epoch_seconds(handle.created) { Drift::VolumeChanged } else { Drift::Volume }
+    }
+
+    /// Regular work: ended processes and containers go, the clock is compared again.
+    pub fn tick(&mut self, now: u64) {
+        self.processes.expire(now);
+        self.containers.expire(now);
+        self.clock.refresh();
+    }
+
+    /// Number of processes in the table.
+    pub fn process_count(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// What happened in the process table.
+    pub fn process_counters(&self) -> ProcessCounters {
+        self.processes.counters()
+    }
+
+    /// The container table.
+    pub fn containers(&self) -> &ContainerTable {
+        &self.containers
+    }
+}
+
+fn attribution(process: &Process) -> Attribution {
+    match &process.origin {
+        Origin::Unknown => Attribution::Unknown,
+        Origin::Container(handle) if handle.container().is_none() => {
+            if handle.failed() { Attribution::Unknown } else { Attribution::Pending }
+        }
+        Origin::Container(_) | Origin::Host if process.origin_seen => Attribution::Exact,
+        Origin::Container(_) | Origin::Host => Attribution::Inferred,
+    }
+}

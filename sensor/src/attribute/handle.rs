@@ -1,0 +1,112 @@
+//! One container as processes refer to it: its identity from the first moment, its spec as soon as it can be read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::container::Container;
+use crate::event::Args;
+
+/// Different exec sessions counted of one container.
+const SESSIONS: usize = 128;
+
+/// A container. Processes hold it for as long as they live, so that one that escaped still names it when its cgroup is
+/// long gone.
+#[derive(Debug)]
+pub struct ContainerHandle {
+    /// The container's id, from the name of its cgroup or the runtime's state.
+    pub id: Box<str>,
+    /// Its cgroup.
+    pub cgroup_id: u64,
+    /// When its cgroup was created, nanoseconds of CLOCK_BOOTTIME; 0 if before the sensor.
+    pub created: u64,
+    started: AtomicBool,
+    spec: OnceLock<Arc<Container>>,
+    failed: AtomicBool,
+    sessions: Mutex<Vec<(u64, u32)>>,
+}
+
+impl ContainerHandle {
+    /// A container that was just found.
+    pub fn new(id: &str, cgroup_id: u64, created: u64) -> Self {
+        Self {
+            id: id.into(),
+            cgroup_id,
+            created,
+            started: AtomicBool::new(false),
+            spec: OnceLock::new(),
+            failed: AtomicBool::new(false),
+            sessions: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What its spec says, if it was read.
+    pub fn container(&self) -> Option<&Arc<Container>> {
+        self.spec.get()
+    }
+
+    /// Notes its spec. The first one stays: a container's contract does not change while it runs.
+    pub fn set_container(&self, container: Arc<Container>) {
+        let _ = self.spec.set(container);
+    }
+
+    /// Whether its spec was looked for and cannot be had.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its spec cannot be had.
+    pub fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Marks its first program as started; true if it was not before.
+    pub fn start(&self) -> bool {
+        !self.started.swap(true, Ordering::Relaxed)
+    }
+
+    /// Counts an exec session with these arguments, and gives how many there were before. A container with more
+    /// different ones than are kept counts each further one as new.
+    pub fn count_session(&self, args: &Args) -> u32 {
+        let hash = fingerprint(&args.bytes);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = sessions.iter_mut().find(|(known, _)| *known == hash) {
+            *count = count.saturating_add(1);
+            return *count - 1;
+        }
+        if sessions.len() < SESSIONS {
+            sessions.push((hash, 1));
+        }
+        0
+    }
+}
+
+/// FNV-1a, 64 bits: a collision makes two commands count as one probe, never hides a finding of another detection.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_program_starts_a_container() {
+        let handle = ContainerHandle::new("c", 1, 2);
+        assert!(handle.start());
+        assert!(!handle.start());
+    }
+
+    #[test]
+    fn identical_sessions_are_counted_and_their_number_is_bounded() {
+        let handle = ContainerHandle::new("c", 1, 2);
+        let args = |text: &str| Args { bytes: text.as_bytes().to_vec(), ..Args::default() };
+        assert_eq!(handle.count_session(&args("sh -c probe")), 0);
+        assert_eq!(handle.count_session(&args("sh -c probe")), 1);
+        assert_eq!(handle.count_session(&args("sh -c other")), 0);
+        for number in 0..10_000 {
+            handle.count_session(&args(&number.to_string()));
+        }
+        assert_eq!(handle.sessions.lock().expect("not poisoned").len(), SESSIONS);
+        assert_eq!(handle.count_session(&args("sh -c probe")), 2);
+    }
+}

@@ -1,0 +1,132 @@
+//! Who did it: process, line of descent, container, pod, and how sure that is.
+//!
+//! [`Attributor::apply`] takes each event in order, updates the tables, and gives the event back with what they say of
+//! it. Nothing here asks a runtime or an API server: everything comes from events, /proc and the specs on disk.
+
+pub mod burst;
+pub mod cgroup;
+pub mod container;
+pub mod handle;
+mod image;
+pub mod oci;
+pub mod overlay;
+pub mod pipes;
+pub mod pod;
+mod process;
+pub mod runtime;
+pub mod seed;
+pub mod stdio;
+
+mod attributor;
+
+pub use attributor::{AttributeOptions, Attributor};
+pub use handle::ContainerHandle;
+pub use image::{Ancestor, Entry, Image, base_name, names};
+pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
+
+use std::sync::Arc;
+
+use crate::event::Event;
+use pipes::PipeLinks;
+
+/// How sure an attribution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Attribution {
+    /// Seen from the first moment: the birth of the process, and the container's spec.
+    Exact,
+    /// Concluded from the cgroup a process is in, because its birth was before the sensor or lost.
+    Inferred,
+    /// The container is known, its spec could not be read yet.
+    Pending,
+    /// Not known.
+    Unknown,
+}
+
+impl Attribution {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Inferred, Self::Pending, Self::Unknown];
+
+    /// The name used in JSON and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Inferred => "inferred",
+            Self::Pending => "pending",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An event with everything that is known of its process.
+pub struct Attributed<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The process after the event; `None` for events of the kernel itself.
+    pub process: Option<&'a Process>,
+    /// The container it was born in.
+    pub container: Option<&'a Arc<ContainerHandle>>,
+    /// How sure that is.
+    pub attribution: Attribution,
+    /// What was concluded of an exec.
+    pub exec: Option<ExecFacts>,
+}
+
+/// What attribution concludes of an exec beyond the event's own fields.
+#[derive(Clone, Debug)]
+pub struct ExecFacts {
+    /// How the program came into its container.
+    pub entry: Entry,
+    /// The runtime's own init, before the container's first program.
+    pub runtime_setup: bool,
+    /// Whether the program is part of the container's image.
+    pub drift: Drift,
+    /// Programs at the other ends of its pipes.
+    pub pipes: PipeLinks,
+    /// Identical exec sessions without a terminal that this container had before.
+    pub session_repeats: u32,
+    /// Different discovery commands of this session within half a minute, this one included; 0 if it is none.
+    pub discovery_burst: usize,
+    /// Nanoseconds since the container's cgroup was created; `None` on the host.
+    pub container_age: Option<u64>,
+    /// What the process ran before.
+    pub previous: Arc<Image>,
+}
+
+/// Whether an executable is part of its container's image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// It runs on the host, or for the runtime.
+    NotApplicable,
+    /// From the image.
+    Image,
+    /// Copied to the upper layer with the image's content, as `chown` does.
+    CopiedUp,
+    /// On a volume, and older than the container.
+    Volume,
+    /// In the upper layer, and new or changed.
+    Upper,
+    /// On a volume or a memory file system, and changed since the container was created.
+    VolumeChanged,
+    /// Never on a disk.
+    Memory,
+}
+
+impl Drift {
+    /// Whether the container's image and its volumes did not hold this program when it started.
+    pub fn is_drift(self) -> bool {
+        matches!(self, Self::Upper | Self::VolumeChanged | Self::Memory)
+    }
+
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "not_applicable",
+            Self::Image => "image",
+            Self::CopiedUp => "copied_up",
+            Self::Volume => "volume",
+            Self::Upper => "upper",
+            Self::VolumeChanged => "volume_changed",
+            Self::Memory => "memory",
+        }
+    }
+}

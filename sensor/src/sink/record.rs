@@ -1,0 +1,339 @@
+//! The one JSON form of findings and events: the schema that the forensic log, standard output and exporters share.
+//!
+//! Described by docs/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::attribute::{Ancestor, Attributed, Image, Process};
+use crate::capability;
+use crate::clock::Clock;
+use crate::event::{Body, Descriptor, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
+use crate::text::lossless;
+
+/// Version of the schema, raised when a key changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Bytes of arguments that a record shows of a process; what is beyond is marked as truncated.
+const ARGS_SHOWN: usize = 4096;
+
+/// What does not change while the sensor runs.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The node's name.
+    pub node: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// A finding's own part of a record.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindingPart {
+    /// Detection id, as in the catalogue.
+    pub id: String,
+    /// One-line title.
+    pub title: String,
+    /// `rule`, `contract` or `profile`.
+    pub judge: &'static str,
+    /// `critical`, `high`, `medium`, `low` or `info`.
+    pub severity: &'static str,
+    /// STRIDE categories, primary first.
+    pub stride: Vec<&'static str>,
+    /// ATT&CK techniques with their tactics.
+    pub attack: Value,
+    /// Techniques of the Microsoft Threat Matrix for Kubernetes.
+    pub ms_threat_matrix: Value,
+    /// Threat sources of the NSA/CISA Kubernetes Hardening Guidance.
+    pub threat_source: Vec<&'static str>,
+    /// Name of the rule that spoke.
+    pub rule: String,
+    /// The rule's output.
+    pub message: String,
+    /// What was found, by name.
+    pub evidence: Map<String, Value>,
+}
+
+/// Serialises one record to a JSON object without a newline.
+pub fn serialise(
+    origin: &Origin,
+    clock: &Clock,
+    sequence: u64,
+    attributed: &Attributed<'_>,
+    finding: Option<&FindingPart>,
+) -> Vec<u8> {
+    let event = attributed.event;
+    let mut record = Map::new();
+    record.insert("schema".into(), SCHEMA_VERSION.into());
+    record.insert("time".into(), clock.event_time(event.time).into());
+    record.insert("node".into(), origin.node.as_str().into());
+    record.insert("boot_id".into(), origin.boot_id.as_str().into());
+    record.insert("sequence".into(), sequence.into());
+    let kind = if finding.is_some() { "finding" } else { event.kind().name() };
+    record.insert("kind".into(), kind.into());
+    if let Some(finding) = finding {
+        // Serialising plain data to a value cannot fail.
+        record.insert("finding".into(), serde_json::to_value(finding).unwrap_or_default());
+    }
+    if let Some(process) = attributed.process {
+        record.insert("process".into(), process_part(clock, attributed, process));
+    }
+    if let Some(handle) = attributed.container {
+        let (container, pod) = container_part(handle);
+        record.insert("container".into(), container);
+        if let Some(pod) = pod {
+            record.insert("pod".into(), pod);
+        }
+    }
+    record.insert("attribution".into(), attributed.attribution.name().into());
+    record.insert("event".into(), event_part(clock, attributed));
+    serde_json::to_vec(&record).unwrap_or_default()
+}
+
+fn container_part(handle: &crate::attribute::ContainerHandle) -> (Value, Option<Value>) {
+    let Some(container) = handle.container() else {
+        return (json!({ "id": &*handle.id }), None);
+    };
+    let part = json!({
+        "id": &*handle.id,
+        "name": container.name,
+        "image": container.image,
+        "image_digest": container.image_digest,
+        "runtime": container.runtime.name(),
+        "privileged": container.privileged,
+    });
+    let pod = container.pod.as_ref().map(|pod| {
+        json!({ "namespace": pod.namespace, "name": pod.name, "uid": pod.uid })
+    });
+    (part, pod)
+}
+
+fn process_part(clock: &Clock, attributed: &Attributed<'_>, process: &Process) -> Value {
+    let image = &process.image;
+    let mut part = Map::new();
+    part.insert("id".into(), identity(process.key).into());
+    part.insert("pid".into(), process.key.pid.into());
+    part.insert("parent_pid".into(), process.parent.pid.into());
+    part.insert("namespace_pid".into(), process.namespace_pid.into());
+    part.insert("start_time".into(), clock.start_time(process.key.start_time).into());
+    part.insert("runtime_role".into(), process.role.name().into());
+    match &attributed.event.body {
+        Body::Exec(exec) => exec_fields(&mut part, exec),
+        _ => image_fields(&mut part, image),
+    }
+    part.insert("cgroup_id".into(), process.cgroup_id.to_string().into());
+    part.insert("namespaces".into(), namespaces(&process.namespaces));
+    if let Some(session) = &process.session {
+        let key = session.key.map(|key| key.pid);
+        part.insert("exec_session".into(), json!({ "pid": key, "args": shown_args(&session.args).0 }));
+    }
+    let ancestors: Vec<Value> = process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor)).collect();
+    part.insert("ancestors".into(), ancestors.into());
+    Value::Object(part)
+}
+
+/// Number and start time as one text, unique on this boot.
+fn identity(key: ProcessKey) -> String {
+    format!("{}-{}", key.pid, key.start_time)
+}
+
+fn exec_fields(part: &mut Map<String, Value>, exec: &Exec) {
+    let (args, cut) = shown_args(&exec.args);
+    part.insert("exe".into(), lossless(&exec.exe).into());
+    part.insert("name".into(), lossless(&exec.command).into());
+    part.insert("args".into(), args.into());
+    part.insert("args_truncated".into(), (cut || exec.args.truncated()).into());
+    part.insert("args_length".into(), exec.args.length.into());
+    part.insert("args_count".into(), exec.args.count.into());
+    part.insert("cwd".into(), lossless(&exec.cwd).into());
+    credentials(part, &exec.credentials);
+    part.insert("user_namespace_level".into(), exec.user_namespace_level.into());
+    part.insert("session_id".into(), exec.session_id.into());
+    part.insert("terminal".into(), terminal(exec.terminal).into());
+    part.insert("login_uid".into(), (exec.login_uid != u32::MAX).then_some(exec.login_uid).into());
+    part.insert("audit_session".into(), (exec.audit_session != u32::MAX).then_some(exec.audit_session).into());
+    part.insert("seccomp_mode".into(), exec.seccomp_mode.into());
+    part.insert("no_new_privileges".into(), exec.no_new_privileges.into());
+}
+
+fn image_fields(part: &mut Map<String, Value>, image: &Image) {
+    let (args, cut) = shown_args(&image.args);
+    part.insert("exe".into(), lossless(&image.exe).into());
+    part.insert("name".into(), lossless(&image.command).into());
+    part.insert("args".into(), args.into());
+    part.insert("args_truncated".into(), (cut || image.args.truncated()).into());
+    credentials(part, &image.credentials);
+}
+
+fn credentials(part: &mut Map<String, Value>, credentials: &crate::event::Credentials) {
+    for (name, id) in [
+        ("uid", credentials.uid),
+        ("gid", credentials.gid),
+        ("euid", credentials.euid),
+        ("egid", credentials.egid),
+        ("suid", credentials.suid),
+        ("sgid", credentials.sgid),
+        ("fsuid", credentials.fsuid),
+        ("fsgid", credentials.fsgid),
+    ] {
+        part.insert(name.into(), id.into());
+    }
+    let set = |set: u64| -> Value { capability::names(set).collect::<Vec<_>>().into() };
+    part.insert(
+        "capabilities".into(),
+        json!({
+            "inheritable": set(credentials.inheritable),
+            "permitted": set(credentials.permitted),
+            "effective": set(credentials.effective),
+            "bounding": set(credentials.bounding),
+            "ambient": set(credentials.ambient),
+        }),
+    );
+}
+
+/// Arguments as texts, and whether some had to be left out here. Head and tail are both shown: what matters may stand
+/// at either end.
+fn shown_args(args: &crate::event::Args) -> (Vec<Value>, bool) {
+    if args.bytes.len() <= ARGS_SHOWN {
+        return (args.iter().map(|arg| lossless(arg).into()).collect(), false);
+    }
+    let half = ARGS_SHOWN / 2;
+    let head = &args.bytes[..half];
+    let tail = &args.bytes[args.bytes.len() - half..];
+    let tail = tail.strip_suffix(&[0]).unwrap_or(tail);
+    let mut shown: Vec<Value> = head.split(|&byte| byte == 0).map(|arg| lossless(arg).into()).collect();
+    shown.push("[...]".into());
+    shown.extend(tail.split(|&byte| byte == 0).map(|arg| Value::from(lossless(arg))));
+    (shown, true)
+}
+
+fn ancestor_part(clock: &Clock, ancestor: &Ancestor) -> Value {
+    json!({
+        "id": identity(ancestor.key),
+        "pid": ancestor.key.pid,
+        "start_time": clock.start_time(ancestor.key.start_time),
+        "exe": lossless(&ancestor.image.exe),
+        "name": lossless(&ancestor.image.command),
+        "args": shown_args(&ancestor.image.args).0,
+    })
+}
+
+fn namespaces(namespaces: &Namespaces) -> Value {
+    json!({
+        "mount": namespaces.mount,
+        "pid": namespaces.pid,
+        "network": namespaces.network,
+        "ipc": namespaces.ipc,
+        "uts": namespaces.uts,
+        "cgroup": namespaces.cgroup,
+        "time": namespaces.time,
+        "user": namespaces.user,
+    })
+}
+
+fn event_part(clock: &Clock, attributed: &Attributed<'_>) -> Value {
+    let event = attributed.event;
+    let mut part = Map::new();
+    part.insert("type".into(), event.kind().name().into());
+    if event.read_failed {
+        part.insert("read_failed".into(), true.into());
+    }
+    match &event.body {
+        Body::Fork(fork) => {
+            part.insert("creator".into(), identity(fork.creator).into());
+            part.insert("uid".into(), fork.uid.into());
+        }
+        Body::Exit(exit) => {
+            part.insert("exit_code".into(), (exit.status >> 8 & 0xff).into());
+            part.insert("signal".into(), (exit.status & 0x7f).into());
+        }
+        Body::CgroupCreate(cgroup) | Body::CgroupRemove(cgroup) => {
+            part.insert("cgroup_id".into(), cgroup.id.to_string().into());
+            part.insert("path".into(), lossless(&cgroup.path).into());
+        }
+        Body::Exec(exec) => exec_event(&mut part, clock, attributed, exec),
+    }
+    Value::Object(part)
+}
+
+fn exec_event(part: &mut Map<String, Value>, _clock: &Clock, attributed: &Attributed<'_>, exec: &Exec) {
+    part.insert("filename".into(), lossless(&exec.filename).into());
+    if exec.is_script() {
+        part.insert("interpreter".into(), lossless(&exec.interpreter).into());
+        part.insert("script".into(), lossless(&exec.script_path()).into());
+    }
+    part.insert("file".into(), file_part(&exec.file));
+    part.insert("stdio".into(), exec.stdio.iter().map(descriptor).collect());
+    if exec.old_thread_id != exec.pid {
+        part.insert("old_thread_id".into(), exec.old_thread_id.into());
+    }
+    part.insert("secure".into(), exec.secure.into());
+    if !exec.environment.is_empty() {
+        let variables: Vec<Value> = exec.environment.iter().map(|variable| lossless(variable).into()).collect();
+        part.insert("environment".into(), variables.into());
+    }
+    if exec.environment_truncated {
+        part.insert("environment_truncated".into(), true.into());
+    }
+    if exec.cwd_truncated {
+        part.insert("cwd_truncated".into(), true.into());
+    }
+    if exec.cwd_outside_root {
+        part.insert("cwd_outside_root".into(), true.into());
+    }
+    if let Some(facts) = &attributed.exec {
+        part.insert("entry".into(), facts.entry.name().into());
+        part.insert("drift".into(), facts.drift.name().into());
+    }
+}
+
+fn file_part(file: &FileFacts) -> Value {
+    let layer = match (file.is_upper(), file.is_lower()) {
+        (true, _) => "upper",
+        (_, true) => "lower",
+        _ => "none",
+    };
+    json!({
+        "inode": file.inode.to_string(),
+        "device": device(file.device),
+        "filesystem": file.filesystem(),
+        "layer": layer,
+        "size": file.size,
+        "mode": format!("{:04o}", file.mode & 0o7777),
+        "uid": file.uid,
+        "link_count": file.link_count,
+        "change_time": file.change_time,
+        "modify_time": file.modify_time,
+        "memfd": file.is_memfd(),
+        "detached_mount": file.on_detached_mount(),
+        "no_parent": file.has_no_parent(),
+        "outside_root": file.outside_root(),
+        "path_truncated": file.path_truncated(),
+    })
+}
+
+fn device(device: u32) -> String {
+    format!("{}:{}", device >> 20, device & 0xf_ffff)
+}
+
+/// A terminal by its usual name.
+fn terminal(number: u32) -> Option<String> {
+    match (number >> 20, number & 0xf_ffff) {
+        (0, 0) => None,
+        (136..=143, minor) => Some(format!("pts/{}", minor + ((number >> 20) - 136) * 256)),
+        (4, minor) if minor < 64 => Some(format!("tty{minor}")),
+        (4, minor) => Some(format!("ttyS{}", minor - 64)),
+        _ => Some(device(number)),
+    }
+}
+
+fn descriptor(descriptor: &Descriptor) -> Value {
+    let mut part = Map::new();
+    part.insert("type".into(), crate::attribute::stdio::kind(descriptor).into());
+    if descriptor.mode != 0 {
+        part.insert("inode".into(), descriptor.inode.to_string().into());
+    }
+    if let Some(peer) = crate::attribute::stdio::Peer::of(descriptor) {
+        part.insert("local".into(), peer.local.to_string().into());
+        part.insert("remote".into(), peer.remote.to_string().into());
+    }
+    Value::Object(part)
+}
