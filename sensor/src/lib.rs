@@ -6,3 +6,9 @@ pub mod probe;
 
 pub mod decode;
 pub mod event;
+
+pub mod attribute;
+
+pub mod capability;
+pub mod clock;
+pub mod text;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::burst::Bursts;
-use super::containers::{ContainerTable};
+use super::containers::ContainerTable;
+use super::host::HostRoot;
 use super::image::{Entry, Image, names};
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
@@ -69,7 +70,7 @@ impl Attributor {
         Self {
             processes: ProcessTable::new(options.processes, options.exited_grace),
             containers: ContainerTable::new(&options),
-            runtime: RuntimeSet::discover(&options.host_root, &options.runtime_paths),
+            runtime: RuntimeSet::discover(&HostRoot(options.host_root.clone()), &options.runtime_paths),
             pipes: Pipes::new(PIPES.0, PIPES.1),
             bursts: Bursts::default(),
             clock: Clock::new(),
@@ -84,6 +85,7 @@ impl Attributor {
         for pid in seed::process_ids(&self.options.proc) {
             self.seed_process(pid);
         }
+        self.containers.seeded();
     }
 
     fn seed_process(&mut self, pid: u32) {
@@ -93,8 +95,11 @@ impl Attributor {
         }
         let file = process.image.file;
         let is_runtime = self.runtime.contains(file.device, file.inode);
-        process.cgroup_id = self.containers.cgroup_id_of(&cgroup).unwrap_or(0);
-        let found = self.containers.of_cgroup(process.cgroup_id).or_else(|| self.containers.of_cgroup_text(&cgroup));
+        process.cgroup_id = self.containers.seeded_cgroup(pid);
+        let found = self
+            .containers
+            .of_cgroup(process.cgroup_id)
+            .or_else(|| self.containers.of_cgroup_text(&cgroup, 0));
         process.origin = match found {
             Some(_) if is_runtime && process.namespaces.mount == self.host_mount_namespace => Origin::Host,
             Some(handle) => {
@@ -142,8 +147,8 @@ impl Attributor {
                 None
             }
         };
-        if let Some(handle) = key.and_then(|key| self.processes.get(key)).and_then(|process| process.origin.container())
-        {
+        let origin = key.and_then(|key| self.processes.get(key)).map(|process| process.origin.clone());
+        if let Some(handle) = origin.as_ref().and_then(Origin::container) {
             self.containers.resolve(handle, event.time);
         }
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
@@ -174,7 +179,8 @@ impl Attributor {
             Some(process) => process.clone(),
             None => {
                 let mut process = self.processes.discover(exec);
-                process.origin = self.containers.of_cgroup(exec.cgroup_id).map_or(Origin::Host, Origin::Container);
+                process.origin =
+                    self.containers.of_cgroup(exec.cgroup_id).map_or(Origin::Host, Origin::Container);
                 process
             }
         };
@@ -240,7 +246,9 @@ impl Attributor {
         if process.role != RuntimeRole::None || !was_runtime {
             return Entry::Inside;
         }
-        let Some(handle) = self.containers.entered(exec.cgroup_id, exec.pid, time) else { return Entry::Inside };
+        let Some(handle) = self.containers.entered(exec.cgroup_id, exec.pid, time) else {
+            return Entry::Inside;
+        };
         let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
         process.origin = Origin::Container(handle);
         process.origin_seen = true;
@@ -257,11 +265,16 @@ impl Attributor {
             return Drift::Image;
         }
         if file.is_upper() {
-            let same = handle.container().is_some_and(|container| self.containers.is_copied_up(container, exec));
+            let same =
+                handle.container().is_some_and(|container| self.containers.is_copied_up(container, exec));
             return if same { Drift::CopiedUp } else { Drift::Upper };
         }
         // Change times have whole seconds here: a file changed in the second of creation counts as changed.
-        if file.change_time >= self.clock.epoch_seconds(handle.created) { Drift::VolumeChanged } else { Drift::Volume }
+        if file.change_time >= self.clock.epoch_seconds(handle.created) {
+            Drift::VolumeChanged
+        } else {
+            Drift::Volume
+        }
     }
 
     /// Regular work: ended processes and containers go, the clock is compared again.
@@ -281,6 +294,11 @@ impl Attributor {
         self.processes.counters()
     }
 
+    /// The runtime set.
+    pub fn runtime(&self) -> &RuntimeSet {
+        &self.runtime
+    }
+
     /// The container table.
     pub fn containers(&self) -> &ContainerTable {
         &self.containers
@@ -291,7 +309,11 @@ fn attribution(process: &Process) -> Attribution {
     match &process.origin {
         Origin::Unknown => Attribution::Unknown,
         Origin::Container(handle) if handle.container().is_none() => {
-            if handle.failed() { Attribution::Unknown } else { Attribution::Pending }
+            if handle.failed() {
+                Attribution::Unknown
+            } else {
+                Attribution::Pending
+            }
         }
         Origin::Container(_) | Origin::Host if process.origin_seen => Attribution::Exact,
         Origin::Container(_) | Origin::Host => Attribution::Inferred,

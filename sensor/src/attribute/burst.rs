@@ -11,10 +11,44 @@ const SESSIONS: usize = 1024;
 
 /// Commands that tell about the system they run on. One alone says nothing.
 const DISCOVERY: &[&[u8]] = &[
-    b"arch", b"arp", b"cat", b"capsh", b"df", b"dmesg", b"env", b"find", b"findmnt", b"getcap", b"getent", b"groups",
-    b"hostname", b"id", b"ifconfig", b"ip", b"last", b"ls", b"lsblk", b"lscpu", b"lsmod", b"lsns", b"lsof", b"mount",
-    b"netstat", b"nproc", b"printenv", b"ps", b"pstree", b"route", b"ss", b"sysctl", b"uname", b"uptime", b"w",
-    b"which", b"who", b"whoami",
+    b"arch",
+    b"arp",
+    b"cat",
+    b"capsh",
+    b"df",
+    b"dmesg",
+    b"env",
+    b"find",
+    b"findmnt",
+    b"getcap",
+    b"getent",
+    b"groups",
+    b"hostname",
+    b"id",
+    b"ifconfig",
+    b"ip",
+    b"last",
+    b"ls",
+    b"lsblk",
+    b"lscpu",
+    b"lsmod",
+    b"lsns",
+    b"lsof",
+    b"mount",
+    b"netstat",
+    b"nproc",
+    b"printenv",
+    b"ps",
+    b"pstree",
+    b"route",
+    b"ss",
+    b"sysctl",
+    b"uname",
+    b"uptime",
+    b"w",
+    b"which",
+    b"who",
+    b"whoami",
 ];
 
 /// A session: the container's cgroup (0 for the host) and the session id.
@@ -29,13 +63,19 @@ pub struct Bursts {
 impl Bursts {
     /// Notes a command, and gives how many different discovery commands its session ran within the window; 0 if this
     /// one is none.
-    pub fn exec<'a>(&mut self, session: SessionKey, names: impl Iterator<Item = &'a [u8]>, time: u64) -> usize {
+    pub fn exec<'a>(
+        &mut self,
+        session: SessionKey,
+        names: impl Iterator<Item = &'a [u8]>,
+        time: u64,
+    ) -> usize {
         let mut names = names;
         let Some(command) = names.find_map(|name| DISCOVERY.iter().position(|known| *known == name)) else {
             return 0;
         };
         if self.sessions.len() >= SESSIONS && !self.sessions.contains_key(&session) {
-            self.sessions.retain(|_, commands| commands.back().is_some_and(|(last, _)| last + WINDOW >= time));
+            self.sessions
+                .retain(|_, commands| commands.back().is_some_and(|(last, _)| last + WINDOW >= time));
             if self.sessions.len() >= SESSIONS {
                 // Under a flood of sessions no burst can be told from another; forgetting all keeps the bound.
                 self.sessions.clear();

@@ -6,7 +6,9 @@
 pub mod burst;
 pub mod cgroup;
 pub mod container;
+pub mod containers;
 pub mod handle;
+pub mod host;
 mod image;
 pub mod oci;
 pub mod overlay;

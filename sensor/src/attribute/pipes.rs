@@ -110,7 +110,11 @@ mod tests {
     }
 
     fn stdio(input: u64, output: u64) -> [Descriptor; 3] {
-        let pipe = |inode| Descriptor { inode, mode: if inode == 0 { 0 } else { TYPE_PIPE }, ..Descriptor::default() };
+        let pipe = |inode| Descriptor {
+            inode,
+            mode: if inode == 0 { 0 } else { TYPE_PIPE },
+            ..Descriptor::default()
+        };
         [pipe(input), pipe(output), Descriptor::default()]
     }
 

@@ -142,11 +142,18 @@ impl ProcessTable {
         if process.key.start_time == key.start_time {
             return Some(process);
         }
-        if process.key.start_time.is_multiple_of(TICK) && process.key.start_time / TICK == key.start_time / TICK {
+        if process.key.start_time.is_multiple_of(TICK)
+            && process.key.start_time / TICK == key.start_time / TICK
+        {
             process.key = key;
             return Some(process);
         }
         None
+    }
+
+    /// The process that has this number now.
+    pub fn by_number(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(&pid)
     }
 
     /// Adds a process, in place of an older one with the same number. False if there is no room.
@@ -174,7 +181,8 @@ impl ProcessTable {
 
     /// A process for an exec whose fork was not seen; it descends from its parent if that is known.
     pub fn discover(&mut self, exec: &Exec) -> Process {
-        let parent = self.get(exec.parent_key()).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
+        let parent =
+            self.get(exec.parent_key()).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
         let mut process = orphan(exec.key(), exec.parent_key(), exec.cgroup_id, exec.namespaces);
         process.namespace_pid = exec.namespace_pid;
         if let Some((image, mut ancestors)) = parent {
@@ -219,7 +227,10 @@ impl ProcessTable {
     }
 
     fn remove_exited(&mut self, key: ProcessKey) -> bool {
-        let ended = self.processes.get(&key.pid).is_some_and(|process| process.key == key && process.exited.is_some());
+        let ended = self
+            .processes
+            .get(&key.pid)
+            .is_some_and(|process| process.key == key && process.exited.is_some());
         if ended {
             self.processes.remove(&key.pid);
         }
@@ -282,7 +293,15 @@ mod tests {
 
     fn fork(creator: ProcessKey, pid: u32, start_time: u64) -> Fork {
         let child = ProcessKey { pid, start_time };
-        Fork { child, creator, parent: INIT, cgroup_id: 7, namespaces: Namespaces::default(), namespace_pid: 3, uid: 0 }
+        Fork {
+            child,
+            creator,
+            parent: INIT,
+            cgroup_id: 7,
+            namespaces: Namespaces::default(),
+            namespace_pid: 3,
+            uid: 0,
+        }
     }
 
     #[test]

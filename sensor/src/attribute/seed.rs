@@ -123,7 +123,9 @@ fn credentials(status: &[u8]) -> Credentials {
         }
         ids
     };
-    let set = |name| status_field(status, name).next().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or(0);
+    let set = |name| {
+        status_field(status, name).next().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or(0)
+    };
     let [uid, euid, suid, fsuid] = ids("Uid");
     let [gid, egid, sgid, fsgid] = ids("Gid");
     Credentials {

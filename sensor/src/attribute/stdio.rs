@@ -78,7 +78,8 @@ mod tests {
     use super::*;
 
     fn socket(family: u16, remote: &[u8], port: u16) -> Descriptor {
-        let mut descriptor = Descriptor { mode: 0o140_777, family, remote_port: port, ..Descriptor::default() };
+        let mut descriptor =
+            Descriptor { mode: 0o140_777, family, remote_port: port, ..Descriptor::default() };
         descriptor.remote_address[..remote.len()].copy_from_slice(remote);
         descriptor
     }

@@ -1,0 +1,413 @@
+//! Cgroups and containers of this node: ids, paths, and each container's spec as soon as it can be read.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::attributor::AttributeOptions;
+use super::cgroup;
+use super::container::{Container, Places};
+use super::handle::ContainerHandle;
+use super::host::HostRoot;
+use super::overlay::{Comparison, Overlays};
+use crate::event::Exec;
+
+/// Cgroups kept.
+const CGROUPS: usize = 65_536;
+/// Removed cgroups stay this long: events may still name them.
+const REMOVED_GRACE: u64 = 30_000_000_000;
+/// First and longest wait before a spec is looked for again, and when the search ends.
+const RETRY: (u64, u64, u64) = (2_000_000, 1_000_000_000, 30_000_000_000);
+/// Depth of the cgroup tree that is read at start.
+const DEPTH: usize = 16;
+
+/// What happened, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerCounters {
+    /// Specs read.
+    pub found: u64,
+    /// Looks that did not find a spec yet.
+    pub pending: u64,
+    /// Specs that could not be read or are no JSON.
+    pub malformed: u64,
+    /// Searches that ended without a spec.
+    pub given_up: u64,
+    /// Containers or cgroups that made room for others.
+    pub evicted: u64,
+}
+
+struct CgroupEntry {
+    path: Box<[u8]>,
+    created: u64,
+    container: Option<Arc<ContainerHandle>>,
+}
+
+struct Search {
+    pod_uid: Option<String>,
+    began: u64,
+    next: u64,
+    wait: u64,
+}
+
+/// All cgroups and containers.
+pub struct ContainerTable {
+    places: Places,
+    root: HostRoot,
+    proc: PathBuf,
+    mount: Option<PathBuf>,
+    cgroups: foldhash::HashMap<u64, CgroupEntry>,
+    removed: VecDeque<(u64, u64)>,
+    handles: foldhash::HashMap<Box<str>, Arc<ContainerHandle>>,
+    order: VecDeque<Box<str>>,
+    searches: foldhash::HashMap<Box<str>, Search>,
+    capacity: usize,
+    overlays: Overlays,
+    counters: ContainerCounters,
+    /// Cgroups of the processes that were there at start.
+    seeded: foldhash::HashMap<u32, u64>,
+}
+
+impl ContainerTable {
+    /// An empty table.
+    pub fn new(options: &AttributeOptions) -> Self {
+        let root = HostRoot(options.host_root.clone());
+        Self {
+            places: Places::new(root.clone(), options.state_directories.clone()),
+            mount: cgroup_mount(&options.proc),
+            overlays: Overlays::new(root.clone(), options.proc.clone()),
+            root,
+            proc: options.proc.clone(),
+            cgroups: foldhash::HashMap::default(),
+            removed: VecDeque::new(),
+            handles: foldhash::HashMap::default(),
+            order: VecDeque::new(),
+            searches: foldhash::HashMap::default(),
+            capacity: options.containers.max(1),
+            counters: ContainerCounters::default(),
+            seeded: foldhash::HashMap::default(),
+        }
+    }
+
+    /// Number of containers.
+    pub fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> ContainerCounters {
+        self.counters
+    }
+
+    /// Where the unified hierarchy is mounted, if it is.
+    pub fn cgroup_mount(&self) -> Option<&Path> {
+        self.mount.as_deref()
+    }
+
+    /// Reads the cgroup tree as it is.
+    pub fn seed(&mut self) {
+        if let Some(mount) = self.mount.as_ref().map(|mount| self.root.path(mount)) {
+            self.seed_below(&mount, &mut Vec::new(), 0);
+        }
+    }
+
+    fn seed_below(&mut self, folder: &Path, path: &mut Vec<u8>, depth: usize) {
+        use std::os::unix::ffi::OsStrExt;
+        let Ok(metadata) = folder.metadata() else { return };
+        let id = metadata.ino();
+        self.create_cgroup(id, if path.is_empty() { b"/" } else { path }, 0);
+        let processes = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        self.seeded.extend(processes.lines().filter_map(|line| line.parse().ok()).map(|pid: u32| (pid, id)));
+        if depth >= DEPTH || self.cgroups.len() >= CGROUPS {
+            return;
+        }
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let length = path.len();
+                path.push(b'/');
+                path.extend_from_slice(entry.file_name().as_bytes());
+                self.seed_below(&entry.path(), path, depth + 1);
+                path.truncate(length);
+            }
+        }
+    }
+
+    /// The cgroup a process was in when the tree was read, 0 if it was not there.
+    pub fn seeded_cgroup(&self, pid: u32) -> u64 {
+        self.seeded.get(&pid).copied().unwrap_or(0)
+    }
+
+    /// Forgets what was only needed for seeding.
+    pub fn seeded(&mut self) {
+        self.seeded = foldhash::HashMap::default();
+    }
+
+    /// A cgroup of the unified hierarchy was created (`time` 0: before the sensor).
+    pub fn create_cgroup(&mut self, id: u64, path: &[u8], time: u64) {
+        if self.cgroups.len() >= CGROUPS && !self.cgroups.contains_key(&id) && !self.evict_cgroup() {
+            self.counters.evicted += 1;
+            return;
+        }
+        let name = cgroup::parse(path);
+        let container = name.map(|name| {
+            // A cgroup made inside the container's own belongs to the container, which is older than it.
+            let own = name.length == path.len();
+            let handle = self.handle(&name.container_id, id, if own { time } else { 0 });
+            self.search(&name.container_id, name.pod_uid, time);
+            handle
+        });
+        self.cgroups.insert(id, CgroupEntry { path: path.into(), created: time, container });
+    }
+
+    /// A cgroup was removed.
+    pub fn remove_cgroup(&mut self, id: u64, time: u64) {
+        if self.cgroups.contains_key(&id) {
+            self.removed.push_back((time, id));
+        }
+    }
+
+    fn evict_cgroup(&mut self) -> bool {
+        let Some((_, id)) = self.removed.pop_front() else { return false };
+        self.forget(id);
+        true
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(entry) = self.cgroups.remove(&id) else { return };
+        if let Some(handle) = entry.container.filter(|handle| handle.cgroup_id == id) {
+            self.handles.remove(&handle.id);
+            self.searches.remove(&handle.id);
+        }
+    }
+
+    /// Forgets cgroups whose grace is over at `now`, with their containers.
+    pub fn expire(&mut self, now: u64) {
+        while self.removed.front().is_some_and(|(time, _)| time.saturating_add(REMOVED_GRACE) <= now) {
+            self.evict_cgroup();
+        }
+        self.order.retain(|id| self.handles.contains_key(id));
+    }
+
+    fn handle(&mut self, id: &str, cgroup_id: u64, created: u64) -> Arc<ContainerHandle> {
+        if let Some(handle) = self.handles.get(id) {
+            return Arc::clone(handle);
+        }
+        while self.handles.len() >= self.capacity {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if self.handles.remove(&oldest).is_some() {
+                self.searches.remove(&oldest);
+                self.counters.evicted += 1;
+            }
+        }
+        let handle = Arc::new(ContainerHandle::new(id, cgroup_id, created));
+        self.handles.insert(id.into(), Arc::clone(&handle));
+        self.order.push_back(id.into());
+        handle
+    }
+
+    fn search(&mut self, id: &str, pod_uid: Option<String>, time: u64) {
+        if self.handles.get(id).is_some_and(|handle| handle.container().is_none() && !handle.failed()) {
+            let search = Search { pod_uid, began: time, next: 0, wait: RETRY.0 };
+            self.searches.entry(id.into()).or_insert(search);
+        }
+    }
+
+    /// The container of a cgroup.
+    pub fn of_cgroup(&self, cgroup_id: u64) -> Option<Arc<ContainerHandle>> {
+        self.cgroups.get(&cgroup_id).and_then(|entry| entry.container.clone())
+    }
+
+    /// The container named in the text of /proc/PID/cgroup: for hosts whose containers are not in the unified hierarchy.
+    pub fn of_cgroup_text(&mut self, text: &str, time: u64) -> Option<Arc<ContainerHandle>> {
+        let path = |line: &str| line.splitn(3, ':').nth(2).map(str::to_owned);
+        let name = text.lines().take(64).filter_map(path).find_map(|path| cgroup::parse(path.as_bytes()))?;
+        let handle = self.handle(&name.container_id, 0, time);
+        self.search(&name.container_id, name.pod_uid, time);
+        Some(handle)
+    }
+
+    /// The container that a process of the runtime has just handed over to. Beyond [`ContainerTable::of_cgroup`] it
+    /// looks where it costs more: such hand-overs are rare.
+    pub fn entered(&mut self, cgroup_id: u64, pid: u32, time: u64) -> Option<Arc<ContainerHandle>> {
+        if let Some(handle) = self.of_cgroup(cgroup_id) {
+            return Some(handle);
+        }
+        let entry = self.cgroups.get(&cgroup_id).filter(|entry| &*entry.path != b"/");
+        if let Some((path, created)) = entry.map(|entry| (entry.path.clone(), entry.created)) {
+            let mount = self.mount.as_deref().unwrap_or(Path::new("/sys/fs/cgroup"));
+            if let Some(id) = self.places.id_by_cgroup(mount, &String::from_utf8_lossy(&path)) {
+                let handle = self.handle(&id, cgroup_id, created);
+                self.search(&id, None, time);
+                if let Some(entry) = self.cgroups.get_mut(&cgroup_id) {
+                    entry.container = Some(Arc::clone(&handle));
+                }
+                return Some(handle);
+            }
+        }
+        let text = std::fs::read_to_string(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
+        self.of_cgroup_text(&text, time)
+    }
+
+    /// Reads a container's spec if it was not read yet and it is time to look again.
+    pub fn resolve(&mut self, handle: &ContainerHandle, now: u64) {
+        if handle.container().is_some() || handle.failed() {
+            return;
+        }
+        let Some(search) = self.searches.get_mut(&handle.id).filter(|search| search.next <= now) else {
+            return;
+        };
+        match self.places.by_id(&handle.id, search.pod_uid.as_deref()) {
+            Ok(container) => {
+                self.counters.found += 1;
+                handle.set_container(Arc::new(container));
+                self.searches.remove(&handle.id);
+            }
+            Err(error) if error.is_absent() && now.saturating_sub(search.began) < RETRY.2 => {
+                self.counters.pending += 1;
+                search.next = now + search.wait;
+                search.wait = (search.wait * 2).min(RETRY.1);
+                if search.began == 0 {
+                    search.began = now;
+                }
+            }
+            Err(error) => {
+                if error.is_absent() {
+                    self.counters.given_up += 1;
+                } else {
+                    self.counters.malformed += 1;
+                }
+                tracing::warn!(container = %handle.id, %error, "container without a spec");
+                handle.set_failed();
+                self.searches.remove(&handle.id);
+            }
+        }
+    }
+
+    /// Whether an executable in the upper layer has the same content as the image's own.
+    pub fn is_copied_up(&mut self, container: &Container, exec: &Exec) -> bool {
+        self.overlays.compare(&container.root(), exec) == Comparison::Same
+    }
+
+    /// Folders of runtime state that exist on this node.
+    pub fn state_folders(&self) -> Vec<&'static str> {
+        self.places.found()
+    }
+
+    /// The node's file system.
+    pub fn root(&self) -> &HostRoot {
+        &self.root
+    }
+}
+
+/// Where the unified hierarchy is mounted in the node's file system.
+fn cgroup_mount(proc: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(proc.join("1/mountinfo"))
+        .or_else(|_| std::fs::read_to_string(proc.join("self/mountinfo")))
+        .ok()?;
+    text.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let point = before.split(' ').nth(4)?;
+        after.starts_with("cgroup2 ").then(|| PathBuf::from(point))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn node() -> (tempfile::TempDir, ContainerTable) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let options = AttributeOptions {
+            host_root: folder.path().to_owned(),
+            proc: folder.path().join("proc"),
+            containers: 2,
+            ..AttributeOptions::default()
+        };
+        let table = ContainerTable::new(&options);
+        (folder, table)
+    }
+
+    fn write_spec(folder: &Path, id: &str, text: &str) {
+        let bundle = folder.join("run/containerd/io.containerd.runtime.v2.task/k8s.io").join(id);
+        std::fs::create_dir_all(&bundle).expect("folder");
+        std::fs::write(bundle.join("config.json"), text).expect("write");
+    }
+
+    #[test]
+    fn a_container_is_known_from_its_cgroup_and_its_spec_when_it_comes() {
+        let (folder, mut table) = node();
+        table.create_cgroup(7, format!("/kubepods/podu1/{ID}").as_bytes(), 100);
+        let handle = table.of_cgroup(7).expect("known at once");
+        table.resolve(&handle, 100);
+        assert!(handle.container().is_none());
+        write_spec(folder.path(), ID, r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "web"}}"#);
+        table.resolve(&handle, 101);
+        assert!(handle.container().is_none(), "not before its time");
+        table.resolve(&handle, 100 + RETRY.0);
+        let pod = handle.container().and_then(|container| container.pod.clone()).expect("read");
+        assert_eq!((pod.name.as_str(), pod.uid.as_str()), ("web", "u1"));
+        assert_eq!((table.counters().found, table.counters().pending), (1, 1));
+    }
+
+    #[test]
+    fn a_search_ends() {
+        let (_folder, mut table) = node();
+        table.create_cgroup(7, format!("/docker/{ID}").as_bytes(), 100);
+        let handle = table.of_cgroup(7).expect("known");
+        table.resolve(&handle, 100 + RETRY.2);
+        assert!(handle.failed());
+        assert_eq!(table.counters().given_up, 1);
+    }
+
+    #[test]
+    fn a_malformed_spec_leaves_the_id() {
+        let (folder, mut table) = node();
+        write_spec(folder.path(), ID, "{");
+        table.create_cgroup(7, format!("/docker/{ID}").as_bytes(), 100);
+        let handle = table.of_cgroup(7).expect("known");
+        table.resolve(&handle, 100);
+        assert!(handle.failed() && &*handle.id == ID);
+        assert_eq!(table.counters().malformed, 1);
+    }
+
+    #[test]
+    fn nested_cgroups_belong_to_their_container() {
+        let (_folder, mut table) = node();
+        table.create_cgroup(7, format!("/docker/{ID}").as_bytes(), 100);
+        table.create_cgroup(8, format!("/docker/{ID}/init").as_bytes(), 200);
+        let inner = table.of_cgroup(8).expect("known");
+        assert_eq!((inner.cgroup_id, inner.created), (7, 100));
+        table.remove_cgroup(8, 300);
+        table.expire(300 + REMOVED_GRACE);
+        assert!(table.of_cgroup(8).is_none() && table.of_cgroup(7).is_some());
+    }
+
+    #[test]
+    fn containers_are_bounded_and_go_with_their_cgroup() {
+        let (_folder, mut table) = node();
+        for number in 0..20_u64 {
+            table.create_cgroup(number, format!("/docker/{number:064x}").as_bytes(), 100);
+        }
+        assert_eq!((table.len(), table.counters().evicted), (2, 18));
+        table.remove_cgroup(19, 200);
+        table.expire(200);
+        assert_eq!(table.len(), 2, "grace");
+        table.expire(200 + REMOVED_GRACE);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn the_text_of_a_v1_host_names_the_container() {
+        let (_folder, mut table) = node();
+        let text = format!("12:pids:/kubepods/podu1/{ID}\n1:name=systemd:/x\n0::/\n");
+        assert_eq!(&*table.of_cgroup_text(&text, 1).expect("named").id, ID);
+        assert!(table.of_cgroup_text("0::/user.slice\nbroken", 1).is_none());
+    }
+}

@@ -1,0 +1,123 @@
+//! The runtime set: inodes of the container runtime's own binaries on this node.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::host::HostRoot;
+
+/// Binaries of container runtimes, wherever packages put them. Only these folders of the node itself count.
+const FOLDERS: [&str; 8] = [
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/libexec/podman",
+    "/usr/libexec/crio",
+    "/opt/containerd/bin",
+    "/opt/cni/bin",
+];
+/// Their names.
+const NAMES: [&str; 17] = [
+    "runc",
+    "crun",
+    "youki",
+    "conmon",
+    "conmonrs",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "containerd-shim-runc-v1",
+    "containerd-shim",
+    "ctr",
+    "nerdctl",
+    "crio",
+    "podman",
+    "dockerd",
+    "docker-proxy",
+    "kubelet",
+    "kata-runtime",
+];
+
+/// Inodes of the runtime set.
+pub struct RuntimeSet {
+    inodes: foldhash::HashSet<(u32, u64)>,
+    extra: Vec<PathBuf>,
+}
+
+impl RuntimeSet {
+    /// Looks for the known binaries, and for `extra` ones.
+    pub fn discover(root: &HostRoot, extra: &[PathBuf]) -> Self {
+        let known =
+            FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| Path::new(folder).join(name)));
+        let mut inodes = foldhash::HashSet::default();
+        for path in known.chain(extra.iter().cloned()) {
+            if let Ok(metadata) = root.path(&path).metadata()
+                && metadata.is_file()
+            {
+                inodes.insert((device(metadata.dev()), metadata.ino()));
+            }
+        }
+        Self { inodes, extra: extra.to_vec() }
+    }
+
+    /// Number of binaries found.
+    pub fn len(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Whether none was found.
+    pub fn is_empty(&self) -> bool {
+        self.inodes.is_empty()
+    }
+
+    /// Whether an inode belongs to the set. `device` is the kernel's `s_dev`.
+    pub fn contains(&self, device: u32, inode: u64) -> bool {
+        self.inodes.contains(&(device, inode))
+    }
+
+    /// Takes in the new inode of a known binary after a package upgrade: a process in the node's own mount namespace ran
+    /// it from its own place, which only root on the node can write.
+    pub fn learn(&mut self, path: &[u8], device: u32, inode: u64) {
+        if self.is_place(path) {
+            self.inodes.insert((device, inode));
+        }
+    }
+
+    fn is_place(&self, path: &[u8]) -> bool {
+        let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else { return false };
+        let (folder, name) = (&path[..slash], &path[slash + 1..]);
+        let known = NAMES.iter().any(|known| known.as_bytes() == name)
+            && FOLDERS.iter().any(|known| known.as_bytes() == folder);
+        known || self.extra.iter().any(|extra| extra.as_os_str().as_encoded_bytes() == path)
+    }
+}
+
+/// A device number of stat(2) in the kernel's own form.
+fn device(number: u64) -> u32 {
+    (libc::major(number) << 20) | (libc::minor(number) & 0xf_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binaries_are_known_by_inode() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("usr/sbin/runc");
+        std::fs::create_dir_all(path.parent().expect("has one")).expect("folder");
+        std::fs::write(&path, "x").expect("write");
+        let mut set =
+            RuntimeSet::discover(&HostRoot(folder.path().to_owned()), &[PathBuf::from("/opt/my/shim")]);
+        let metadata = path.metadata().expect("there");
+        assert_eq!(set.len(), 1);
+        assert!(set.contains(device(metadata.dev()), metadata.ino()));
+
+        set.learn(b"/tmp/runc", 1, 1);
+        set.learn(b"/usr/bin/runcX", 1, 2);
+        set.learn(b"runc", 1, 3);
+        assert_eq!(set.len(), 1, "a name is not a place");
+        set.learn(b"/usr/bin/runc", 1, 4);
+        set.learn(b"/opt/my/shim", 1, 5);
+        assert!(set.contains(1, 4) && set.contains(1, 5));
+    }
+}
