@@ -250,6 +250,7 @@ mod tests {
     struct Running {
         address: std::net::SocketAddr,
         health: Arc<Health>,
+        shared: Arc<Shared>,
         stop: watch::Sender<bool>,
         task: tokio::task::JoinHandle<()>,
     }
@@ -261,7 +262,8 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        Running { address, health, stop, task: tokio::spawn(server.run(listener, stopped)) }
+        let shared = server.shared.clone();
+        Running { address, health, shared, stop, task: tokio::spawn(server.run(listener, stopped)) }
     }
 
     impl Running {
@@ -326,15 +328,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_never_reads_is_closed() {
-        let limits = Limits { connection_time: Duration::from_millis(200), ..Limits::default() };
-        let server = start(limits);
+    async fn a_connection_that_takes_too_long_is_closed() {
+        let server = start(Limits { connection_time: Duration::from_millis(200), ..Limits::default() });
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        // The body is announced and never sent: the connection stays open without any header pending.
-        stream.write_all(b"POST /metrics HTTP/1.1\r\nContent-Length: 1000000\r\n").await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.unwrap();
         let mut answer = Vec::new();
-        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        let ended = timeout(Duration::from_secs(4), stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_off_and_its_page_freed() {
+        let server = start(Limits { connection_time: Duration::from_millis(500), ..Limits::default() });
+        let mut finding = super::super::tests::summary();
+        for number in 0..4000 {
+            finding.id = format!("{number:04000}");
+            server.shared.metrics.finding(&finding, 0);
+        }
+        let length = server.shared.metrics.page().len();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        sleep(Duration::from_millis(1000)).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200") && answer.len() < length, "{} of {length}", answer.len());
+        let mut pages = server.shared.pages.lock().unwrap();
+        pages.newest = None;
+        assert!(pages.held.iter().all(|page| page.strong_count() == 0));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

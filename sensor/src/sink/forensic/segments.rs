@@ -277,7 +277,7 @@ impl Drop for Segment {
 }
 
 /// The log's files in a folder with their sizes, oldest first. Whatever else lies there is left alone.
-fn list(directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+pub(super) fn list(directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -292,7 +292,7 @@ fn list(directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
 }
 
 /// Whether a name has the form `events-20261124T083215Z-000000.jsonl`.
-fn is_own_name(name: &str) -> bool {
+pub(super) fn is_own_name(name: &str) -> bool {
     let middle = name.strip_prefix("events-").and_then(|rest| rest.strip_suffix(".jsonl"));
     let pattern = "00000000T000000Z-000000";
     middle.is_some_and(|middle| {
@@ -302,121 +302,4 @@ fn is_own_name(name: &str) -> bool {
                 _ => byte == form,
             })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::super::tests::{config, lines};
-    use super::*;
-
-    fn batch(count: usize, length: usize) -> Vec<Bytes> {
-        (0..count).map(|number| Bytes::from(format!("{number:0length$}"))).collect()
-    }
-
-    #[test]
-    fn folder_and_file_are_for_the_owner_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = folder.path().join("a/b");
-        let mut segments = Segments::new(config(&directory));
-        assert!(segments.append(&batch(1, 10), true).1.is_ok());
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&directory), 0o700);
-        let files = list(&directory).unwrap();
-        assert_eq!(files.len(), 1);
-        assert_eq!(mode(&files[0].0), 0o600);
-    }
-
-    #[test]
-    fn files_rotate_before_their_limit_and_hold_whole_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut segments = Segments::new(ForensicConfig { file_bytes: 100, ..config(folder.path()) });
-        // Lines of 25 bytes with their newline: four to a file, to the byte.
-        let (written, result) = segments.append(&batch(10, 24), true);
-        assert_eq!((written, result.is_ok()), (10, true));
-        let sizes: Vec<u64> = list(folder.path()).unwrap().into_iter().map(|(_, size)| size).collect();
-        assert_eq!(sizes, [100, 100, 50]);
-        assert_eq!(lines(folder.path()), batch(10, 24));
-        assert_eq!(segments.take_written_bytes(), 250);
-    }
-
-    #[test]
-    fn a_line_longer_than_a_file_gets_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut segments = Segments::new(ForensicConfig { file_bytes: 100, ..config(folder.path()) });
-        for length in [10, 500, 10, 99, 100] {
-            assert_eq!(segments.append(&batch(1, length), true).0, 1);
-        }
-        let sizes: Vec<u64> = list(folder.path()).unwrap().into_iter().map(|(_, size)| size).collect();
-        assert_eq!(sizes, [11, 501, 11, 100, 101]);
-    }
-
-    #[test]
-    fn the_oldest_go_when_the_total_is_reached_and_foreign_files_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let foreign = folder.path().join("events-notes.jsonl");
-        fs::write(&foreign, "x".repeat(10_000)).unwrap();
-        let limits = ForensicConfig { file_bytes: 100, total_bytes: 350, ..config(folder.path()) };
-        let mut segments = Segments::new(limits);
-        for number in 0..40 {
-            let line = Bytes::from(format!("{number:024}"));
-            assert_eq!(segments.append(&[line], false).0, 1);
-            let total: u64 = list(folder.path()).unwrap().iter().map(|(_, size)| size).sum();
-            assert!(total <= 350, "{total}");
-        }
-        let kept: Vec<usize> =
-            lines(folder.path()).iter().map(|line| String::from_utf8_lossy(line).parse().unwrap()).collect();
-        assert_eq!(kept, (28..40).collect::<Vec<_>>());
-        assert!(foreign.exists());
-    }
-
-    #[test]
-    fn restarts_leave_no_empty_files_and_never_write_into_an_old_one() {
-        let folder = tempfile::tempdir().unwrap();
-        for _ in 0..3 {
-            assert!(Segments::new(config(folder.path())).open().is_ok());
-        }
-        assert!(list(folder.path()).unwrap().is_empty());
-        for _ in 0..3 {
-            assert!(Segments::new(config(folder.path())).append(&batch(1, 5), true).1.is_ok());
-        }
-        assert_eq!(list(folder.path()).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn a_removed_folder_is_noticed_and_made_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = folder.path().join("log");
-        let mut segments = Segments::new(config(&directory));
-        assert!(segments.append(&batch(1, 5), true).1.is_ok());
-        fs::remove_dir_all(&directory).unwrap();
-        let (written, result) = segments.append(&batch(2, 5), true);
-        assert!(matches!(result, Err(LogError::Removed { .. })) && written == 0);
-        assert_eq!(segments.append(&batch(2, 5), true).0, 2);
-        assert_eq!(lines(&directory).len(), 2);
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let blocked = folder.path().join("file");
-        fs::write(&blocked, "").unwrap();
-        let mut segments = Segments::new(config(&blocked.join("log")));
-        let (written, result) = segments.append(&batch(2, 5), true);
-        let message = result.unwrap_err().to_string();
-        assert!(written == 0 && message.contains("file/log") && message.contains("--log-dir"), "{message}");
-        fs::remove_file(&blocked).unwrap();
-        assert_eq!(segments.append(&batch(2, 5), true).0, 2);
-    }
-
-    #[test]
-    fn only_own_names_are_own() {
-        assert!(is_own_name("events-20261124T083215Z-000001.jsonl"));
-        for name in
-            ["events-20261124T083215Z-1.jsonl", "events-.jsonl", "events-20261124T083215Z-00000x.jsonl", "x"]
-        {
-            assert!(!is_own_name(name), "{name}");
-        }
-    }
 }
