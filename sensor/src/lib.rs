@@ -1,6 +1,6 @@
 //! The sensor as a library, so that tests and benchmarks reach every stage.
 //!
-//! The modules stand in the order of the data's way.
+//! The modules stand in the order of the data's way, and after them what all of them use.
 
 pub mod probe;
 
@@ -9,6 +9,14 @@ pub mod event;
 
 pub mod attribute;
 
+pub mod judge;
+pub mod threat;
+
+pub mod sink;
+
 pub mod capability;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod telemetry;
 pub mod text;

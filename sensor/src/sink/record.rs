@@ -2,14 +2,16 @@
 //!
 //! Described by docs/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::attribute::{Ancestor, Attributed, Image, Process};
 use crate::capability;
 use crate::clock::Clock;
 use crate::event::{Body, Descriptor, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
-use crate::text::lossless;
+use crate::judge::Finding;
+use crate::text::{lossless, printable};
+
+use super::FindingSummary;
 
 /// Version of the schema, raised when a key changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -25,40 +27,13 @@ pub struct Origin {
     pub boot_id: String,
 }
 
-/// A finding's own part of a record.
-#[derive(Clone, Debug, Serialize)]
-pub struct FindingPart {
-    /// Detection id, as in the catalogue.
-    pub id: String,
-    /// One-line title.
-    pub title: String,
-    /// `rule`, `contract` or `profile`.
-    pub judge: &'static str,
-    /// `critical`, `high`, `medium`, `low` or `info`.
-    pub severity: &'static str,
-    /// STRIDE categories, primary first.
-    pub stride: Vec<&'static str>,
-    /// ATT&CK techniques with their tactics.
-    pub attack: Value,
-    /// Techniques of the Microsoft Threat Matrix for Kubernetes.
-    pub ms_threat_matrix: Value,
-    /// Threat sources of the NSA/CISA Kubernetes Hardening Guidance.
-    pub threat_source: Vec<&'static str>,
-    /// Name of the rule that spoke.
-    pub rule: String,
-    /// The rule's output.
-    pub message: String,
-    /// What was found, by name.
-    pub evidence: Map<String, Value>,
-}
-
 /// Serialises one record to a JSON object without a newline.
 pub fn serialise(
     origin: &Origin,
     clock: &Clock,
     sequence: u64,
     attributed: &Attributed<'_>,
-    finding: Option<&FindingPart>,
+    finding: Option<&Finding>,
 ) -> Vec<u8> {
     let event = attributed.event;
     let mut record = Map::new();
@@ -70,8 +45,7 @@ pub fn serialise(
     let kind = if finding.is_some() { "finding" } else { event.kind().name() };
     record.insert("kind".into(), kind.into());
     if let Some(finding) = finding {
-        // Serialising plain data to a value cannot fail.
-        record.insert("finding".into(), serde_json::to_value(finding).unwrap_or_default());
+        record.insert("finding".into(), finding_part(finding));
     }
     if let Some(process) = attributed.process {
         record.insert("process".into(), process_part(clock, attributed, process));
@@ -84,8 +58,49 @@ pub fn serialise(
         }
     }
     record.insert("attribution".into(), attributed.attribution.name().into());
-    record.insert("event".into(), event_part(clock, attributed));
+    record.insert("event".into(), event_part(attributed));
     serde_json::to_vec(&record).unwrap_or_default()
+}
+
+fn finding_part(finding: &Finding) -> Value {
+    json!({
+        "id": finding.id,
+        "title": finding.title,
+        "judge": finding.judge.name(),
+        "severity": finding.severity.name(),
+        "stride": finding.stride.iter().map(|stride| stride.name()).collect::<Vec<_>>(),
+        "attack": finding.attack_json(),
+        "ms_threat_matrix": finding.ms_threat_matrix_json(),
+        "threat_source": finding.threat_source.iter().map(|source| source.name()).collect::<Vec<_>>(),
+        "rule": finding.rule,
+        "message": finding.message,
+        "evidence": finding.evidence,
+    })
+}
+
+/// What people and metrics need of a finding.
+pub fn summary(clock: &Clock, attributed: &Attributed<'_>, finding: &Finding) -> FindingSummary {
+    let process = attributed.process;
+    let container = attributed.container.and_then(|handle| handle.container());
+    let short = |id: &str| id.chars().take(12).collect::<String>();
+    FindingSummary {
+        time: clock.event_time(attributed.event.time),
+        id: finding.id.clone(),
+        title: finding.title.clone(),
+        severity: finding.severity.name(),
+        stride: finding.stride.iter().map(|stride| stride.name()).collect(),
+        message: finding.message.clone(),
+        pid: process.map_or(0, |process| process.key.pid),
+        exe: process.map_or(String::new(), |process| printable(&process.image.exe).into_owned()),
+        container: attributed.container.map(|handle| match container {
+            Some(container) => printable(container.name.as_bytes()).into_owned(),
+            None => short(&handle.id),
+        }),
+        pod: container
+            .and_then(|container| container.pod.as_ref())
+            .map(|pod| (pod.namespace.clone(), pod.name.clone())),
+        attribution: attributed.attribution.name(),
+    }
 }
 
 fn container_part(handle: &crate::attribute::ContainerHandle) -> (Value, Option<Value>) {
@@ -100,9 +115,10 @@ fn container_part(handle: &crate::attribute::ContainerHandle) -> (Value, Option<
         "runtime": container.runtime.name(),
         "privileged": container.privileged,
     });
-    let pod = container.pod.as_ref().map(|pod| {
-        json!({ "namespace": pod.namespace, "name": pod.name, "uid": pod.uid })
-    });
+    let pod = container
+        .pod
+        .as_ref()
+        .map(|pod| json!({ "namespace": pod.namespace, "name": pod.name, "uid": pod.uid }));
     (part, pod)
 }
 
@@ -125,7 +141,8 @@ fn process_part(clock: &Clock, attributed: &Attributed<'_>, process: &Process) -
         let key = session.key.map(|key| key.pid);
         part.insert("exec_session".into(), json!({ "pid": key, "args": shown_args(&session.args).0 }));
     }
-    let ancestors: Vec<Value> = process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor)).collect();
+    let ancestors: Vec<Value> =
+        process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor)).collect();
     part.insert("ancestors".into(), ancestors.into());
     Value::Object(part)
 }
@@ -149,7 +166,10 @@ fn exec_fields(part: &mut Map<String, Value>, exec: &Exec) {
     part.insert("session_id".into(), exec.session_id.into());
     part.insert("terminal".into(), terminal(exec.terminal).into());
     part.insert("login_uid".into(), (exec.login_uid != u32::MAX).then_some(exec.login_uid).into());
-    part.insert("audit_session".into(), (exec.audit_session != u32::MAX).then_some(exec.audit_session).into());
+    part.insert(
+        "audit_session".into(),
+        (exec.audit_session != u32::MAX).then_some(exec.audit_session).into(),
+    );
     part.insert("seccomp_mode".into(), exec.seccomp_mode.into());
     part.insert("no_new_privileges".into(), exec.no_new_privileges.into());
 }
@@ -229,7 +249,7 @@ fn namespaces(namespaces: &Namespaces) -> Value {
     })
 }
 
-fn event_part(clock: &Clock, attributed: &Attributed<'_>) -> Value {
+fn event_part(attributed: &Attributed<'_>) -> Value {
     let event = attributed.event;
     let mut part = Map::new();
     part.insert("type".into(), event.kind().name().into());
@@ -249,12 +269,12 @@ fn event_part(clock: &Clock, attributed: &Attributed<'_>) -> Value {
             part.insert("cgroup_id".into(), cgroup.id.to_string().into());
             part.insert("path".into(), lossless(&cgroup.path).into());
         }
-        Body::Exec(exec) => exec_event(&mut part, clock, attributed, exec),
+        Body::Exec(exec) => exec_event(&mut part, attributed, exec),
     }
     Value::Object(part)
 }
 
-fn exec_event(part: &mut Map<String, Value>, _clock: &Clock, attributed: &Attributed<'_>, exec: &Exec) {
+fn exec_event(part: &mut Map<String, Value>, attributed: &Attributed<'_>, exec: &Exec) {
     part.insert("filename".into(), lossless(&exec.filename).into());
     if exec.is_script() {
         part.insert("interpreter".into(), lossless(&exec.interpreter).into());
@@ -267,7 +287,8 @@ fn exec_event(part: &mut Map<String, Value>, _clock: &Clock, attributed: &Attrib
     }
     part.insert("secure".into(), exec.secure.into());
     if !exec.environment.is_empty() {
-        let variables: Vec<Value> = exec.environment.iter().map(|variable| lossless(variable).into()).collect();
+        let variables: Vec<Value> =
+            exec.environment.iter().map(|variable| lossless(variable).into()).collect();
         part.insert("environment".into(), variables.into());
     }
     if exec.environment_truncated {

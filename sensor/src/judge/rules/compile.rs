@@ -92,10 +92,20 @@ impl Compiler<'_> {
         }
         if self.chain.iter().any(|outer| outer == name) {
             let path = self.chain.join(" -> ");
-            return self.error(Code::Cycle, span, format!("macro `{name}` contains itself: {path} -> {name}"), None);
+            return self.error(
+                Code::Cycle,
+                span,
+                format!("macro `{name}` contains itself: {path} -> {name}"),
+                None,
+            );
         }
         if self.chain.len() >= MACROS_DEEP {
-            return self.error(Code::TooLarge, span, format!("macros nested deeper than {MACROS_DEEP}"), None);
+            return self.error(
+                Code::TooLarge,
+                span,
+                format!("macros nested deeper than {MACROS_DEEP}"),
+                None,
+            );
         }
         match self.definitions.macro_expression(name) {
             Some(Some(expression)) => {
@@ -217,9 +227,10 @@ pub fn resolve(text: &str) -> Result<(Field, Option<Key>, bool), FieldError> {
         (Indexing::Name, Some(key)) if !key.is_empty() && key.len() <= 256 => {
             Ok((field, Some(Key::Name(key.into())), false))
         }
-        (Indexing::Index | Indexing::Name, _) => {
-            Err((format!("field `{name}` needs something in `[...]`"), Some(format!("write for example `{name}[1]` or `{name}[NAME]`"))))
-        }
+        (Indexing::Index | Indexing::Name, _) => Err((
+            format!("field `{name}` needs something in `[...]`"),
+            Some(format!("write for example `{name}[1]` or `{name}[NAME]`")),
+        )),
     }
 }
 
@@ -274,9 +285,8 @@ fn number(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mism
     let parse = |(text, span): (&str, Span)| {
         parse_number(text).ok_or_else(|| Mismatch::Value(span, format!("`{text}`, no number")))
     };
-    let compare = |less, equal, greater| {
-        Ok(Matcher::Number { other: parse(only(values)?)?, less, equal, greater })
-    };
+    let compare =
+        |less, equal, greater| Ok(Matcher::Number { other: parse(only(values)?)?, less, equal, greater });
     match operator {
         Operator::Equal => compare(false, true, false),
         Operator::NotEqual => compare(true, false, true),
@@ -333,7 +343,11 @@ fn text(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mismat
             pattern(&format!("\\A(?:{text})\\z"), span)?
         }
         Operator::PathMatch => path_match(values)?,
-        Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual | Operator::Exists => {
+        Operator::Less
+        | Operator::LessEqual
+        | Operator::Greater
+        | Operator::GreaterEqual
+        | Operator::Exists => {
             return Err(Mismatch::Operator);
         }
     };
@@ -372,7 +386,8 @@ fn glob(text: &str) -> String {
                 match rest.get(1..).and_then(|tail| tail.find(']')).map(|end| end + 1) {
                     Some(end) => {
                         let class = rest[..end].replace('\\', "\\\\").replace('[', "\\[");
-                        let class = class.strip_prefix('!').map_or(class.clone(), |class| format!("^{class}"));
+                        let class =
+                            class.strip_prefix('!').map_or(class.clone(), |class| format!("^{class}"));
                         pattern.push_str(&format!("[{class}]"));
                         characters = rest[end + 1..].chars();
                     }
@@ -388,7 +403,9 @@ fn glob(text: &str) -> String {
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    digits.filter(|digits| digits.len() % 2 == 0).map(|digits| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    digits
+        .filter(|digits| digits.len() % 2 == 0)
+        .map(|digits| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

@@ -137,7 +137,8 @@ impl fmt::Display for RuleError {
         // A window around the place, so that one long line does not fill the screen.
         let before = place.column.saturating_sub(1);
         let from = before.saturating_sub(80);
-        let shown: String = line.chars().skip(from).take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown: String =
+            line.chars().skip(from).take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
         writeln!(formatter, "{margin} |")?;
         writeln!(formatter, "{number} | {shown}")?;
         let carets = "^".repeat(place.width.clamp(1, 80));
@@ -174,9 +175,11 @@ mod tests {
 
     #[test]
     fn an_error_shows_place_caret_chain_and_help() {
-        let source = Arc::new(Source { name: "a.yaml".into(), text: "- rule: x\n  condition: proc.nme = a\n".into() });
+        let source =
+            Arc::new(Source { name: "a.yaml".into(), text: "- rule: x\n  condition: proc.nme = a\n".into() });
         let place = Place { source, line: 2, column: 14, width: 8 };
-        let mut error = RuleError::new(Code::UnknownField, place, "unknown field `proc.nme`").suggest("proc.nme", ["proc.name"]);
+        let mut error = RuleError::new(Code::UnknownField, place, "unknown field `proc.nme`")
+            .suggest("proc.nme", ["proc.name"]);
         error.chain.push("in macro `m`, used by rule `x`".into());
         assert_eq!(
             error.to_string(),

@@ -61,7 +61,9 @@ pub fn lex(text: &str) -> Result<Vec<Spanned>, LexError> {
             '=' if next == Some(&'=') => Token::Symbol("=="),
             '=' => Token::Symbol("="),
             '!' if next == Some(&'=') => Token::Symbol("!="),
-            '!' => return Err(LexError { message: "`!` is no operator here; write `not`", start, end: at + 1 }),
+            '!' => {
+                return Err(LexError { message: "`!` is no operator here; write `not`", start, end: at + 1 });
+            }
             '<' if next == Some(&'=') => Token::Symbol("<="),
             '<' => Token::Symbol("<"),
             '>' if next == Some(&'=') => Token::Symbol(">="),
@@ -145,11 +147,31 @@ mod tests {
     fn words_symbols_and_quotes() {
         assert_eq!(
             tokens("proc.name!=sh and(proc.pid>=1)"),
-            [word("proc.name"), Token::Symbol("!="), word("sh"), word("and"), Token::Open, word("proc.pid"), Token::Symbol(">="), word("1"), Token::Close]
+            [
+                word("proc.name"),
+                Token::Symbol("!="),
+                word("sh"),
+                word("and"),
+                Token::Open,
+                word("proc.pid"),
+                Token::Symbol(">="),
+                word("1"),
+                Token::Close
+            ]
         );
         assert_eq!(
             tokens(r#"a in ("x y", 'it\'s', /dev/fd/*)"#),
-            [word("a"), word("in"), Token::Open, Token::Quoted("x y".into()), Token::Comma, Token::Quoted("it's".into()), Token::Comma, word("/dev/fd/*"), Token::Close]
+            [
+                word("a"),
+                word("in"),
+                Token::Open,
+                Token::Quoted("x y".into()),
+                Token::Comma,
+                Token::Quoted("it's".into()),
+                Token::Comma,
+                word("/dev/fd/*"),
+                Token::Close
+            ]
         );
         assert_eq!(tokens("proc.env[A B]=1")[0], word("proc.env[A B]"));
         assert_eq!(tokens(r"'\d+\\'"), [Token::Quoted(r"\d+\\".into())]);

@@ -264,8 +264,13 @@ impl Parser {
             Some(Token::Word(text)) => Operand { text: text.clone(), quoted: false, span },
             Some(Token::Quoted(text)) => Operand { text: text.clone(), quoted: true, span },
             Some(Token::Open) => {
-                let help = (operator == Operator::Equal).then(|| "use `in` to compare with a list".to_owned());
-                return Err(ParseError { message: format!("`{}` takes one value", operator.name()), span, help });
+                let help =
+                    (operator == Operator::Equal).then(|| "use `in` to compare with a list".to_owned());
+                return Err(ParseError {
+                    message: format!("`{}` takes one value", operator.name()),
+                    span,
+                    help,
+                });
             }
             _ => return Err(self.here(format!("expected a value after `{}`", operator.name()))),
         };
@@ -327,7 +332,9 @@ mod tests {
                 Expression::Macro(name, _) => name.clone(),
                 Expression::Check(check) => {
                     let values: Vec<&str> = check.values.iter().map(|value| value.text.as_str()).collect();
-                    format!("{} {} {}", check.field, check.operator.name(), values.join("|")).trim_end().to_owned()
+                    format!("{} {} {}", check.field, check.operator.name(), values.join("|"))
+                        .trim_end()
+                        .to_owned()
                 }
             }
         }

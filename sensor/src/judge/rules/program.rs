@@ -126,7 +126,8 @@ impl Test {
             (_, Value::Missing) => false,
             (Matcher::Exists, _) => true,
             (Matcher::Bool(wanted), Value::Bool(value)) => *wanted == value,
-            (Matcher::Number { other, less, equal, greater }, Value::Number(value)) => match value.cmp(other) {
+            (Matcher::Number { other, less, equal, greater }, Value::Number(value)) => match value.cmp(other)
+            {
                 Ordering::Less => *less,
                 Ordering::Equal => *equal,
                 Ordering::Greater => *greater,
@@ -144,7 +145,8 @@ impl Test {
             Matcher::Exists => facts.any(self.field, &mut |_| true),
             Matcher::Text(matcher) => facts.any(self.field, &mut |text| matcher.matches(text)),
             Matcher::NotText(matcher) => {
-                facts.any(self.field, &mut |_| true) && !facts.any(self.field, &mut |text| matcher.matches(text))
+                facts.any(self.field, &mut |_| true)
+                    && !facts.any(self.field, &mut |text| matcher.matches(text))
             }
             Matcher::Bool(_) | Matcher::Number { .. } | Matcher::NumberIn(_) => false,
         }

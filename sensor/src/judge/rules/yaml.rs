@@ -76,7 +76,8 @@ impl<'a> Reader<'a> {
         let value = match event {
             Event::Scalar(text, style, _, _) => Yaml::Scalar(text.into_owned(), style),
             Event::Alias(_) => {
-                let error = RuleError::new(Code::Yaml, place(self.source, span.start, 1), "aliases are not allowed");
+                let error =
+                    RuleError::new(Code::Yaml, place(self.source, span.start, 1), "aliases are not allowed");
                 return Err(error.help("write the value out, or use a rule list or macro"));
             }
             Event::SequenceStart(..) => {

@@ -1,0 +1,120 @@
+//! A finding: what a judge concluded, with its meaning and its evidence.
+
+use serde_json::{Map, Value, json};
+
+use super::rules::{Field, Rule, field_text};
+use crate::judge::facts::EventFacts;
+use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
+
+/// Which judge spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// A rule of a known technique.
+    Rule,
+}
+
+impl Judge {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+        }
+    }
+}
+
+/// A finding.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Detection id.
+    pub id: String,
+    /// One-line title.
+    pub title: String,
+    /// Who concluded it.
+    pub judge: Judge,
+    /// How bad it is.
+    pub severity: Severity,
+    /// STRIDE categories, primary first.
+    pub stride: Vec<Stride>,
+    /// ATT&CK technique ids, old and new numbers.
+    pub attack: Vec<String>,
+    /// Technique ids of the Microsoft Threat Matrix for Kubernetes.
+    pub ms_threat_matrix: Vec<String>,
+    /// Threat sources.
+    pub threat_source: Vec<ThreatSource>,
+    /// The rule's name.
+    pub rule: String,
+    /// The rule's output.
+    pub message: String,
+    /// What was found, by name.
+    pub evidence: Map<String, Value>,
+}
+
+impl Finding {
+    /// The finding of a rule that matched.
+    pub fn of_rule(rule: &Rule, facts: &EventFacts<'_>) -> Self {
+        let mut techniques = rule.attack.clone();
+        for id in &rule.attack {
+            techniques.extend(attack::also(id).map(str::to_owned));
+        }
+        let mut known = std::collections::BTreeSet::new();
+        techniques.retain(|id| known.insert(id.clone()));
+        Self {
+            id: rule.id.clone(),
+            title: rule.name.clone(),
+            judge: Judge::Rule,
+            severity: rule.severity,
+            stride: rule.stride.clone(),
+            attack: techniques,
+            ms_threat_matrix: rule.ms_threat_matrix.clone(),
+            threat_source: rule.threat_source.clone(),
+            rule: rule.name.clone(),
+            message: rule.output.render(facts),
+            evidence: evidence(rule, facts),
+        }
+    }
+
+    /// Techniques with name and tactics.
+    pub fn attack_json(&self) -> Value {
+        let one = |id: &String| {
+            let technique = attack::lookup(id);
+            json!({
+                "id": id,
+                "name": technique.map(|technique| technique.name),
+                "tactics": technique.map_or(&[][..], |technique| technique.tactics),
+            })
+        };
+        self.attack.iter().map(one).collect()
+    }
+
+    /// Techniques of the matrix with their names.
+    pub fn ms_threat_matrix_json(&self) -> Value {
+        let known = self.ms_threat_matrix.iter().filter_map(|id| kubernetes_matrix::lookup(id));
+        known.map(|(id, name)| json!({"id": id, "name": name})).collect()
+    }
+}
+
+/// The fields that the rule's output shows, and what every conclusion about an exec rests on.
+fn evidence(rule: &Rule, facts: &EventFacts<'_>) -> Map<String, Value> {
+    const ALWAYS: [Field; 12] = [
+        Field::ExeDriftKind,
+        Field::ContainerDuration,
+        Field::ProcInvokedPath,
+        Field::ScriptPath,
+        Field::ProcPipeWriters,
+        Field::ProcPipeReaders,
+        Field::ProcStdioPeer,
+        Field::ProcParentStdioPeer,
+        Field::ProcStdinType,
+        Field::ProcInExecSession,
+        Field::ProcDiscoveryBurst,
+        Field::ExeLinkCount,
+    ];
+    let mut evidence = Map::new();
+    for field in rule.output.fields().chain(ALWAYS) {
+        let value = field_text(facts, field, None, field.field_type() == super::rules::FieldType::List);
+        if value != "<NA>" {
+            evidence.insert(field.name().to_owned(), value.into());
+        }
+    }
+    evidence
+}

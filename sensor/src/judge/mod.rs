@@ -1,0 +1,40 @@
+//! Is it a threat? The judges read attributed events and say which rule or contract was broken.
+
+pub mod facts;
+mod finding;
+pub mod rules;
+
+pub use finding::{Finding, Judge};
+
+use crate::attribute::Attributed;
+use facts::{Buffers, EventFacts};
+use rules::{Matches, RuleSet};
+
+/// All judges.
+pub struct Judges {
+    rules: RuleSet,
+    node: String,
+    buffers: Buffers,
+    matches: Matches,
+}
+
+impl Judges {
+    /// Judges with these rules.
+    pub fn new(rules: RuleSet, node: &str) -> Self {
+        Self { rules, node: node.to_owned(), buffers: Buffers::default(), matches: Matches::default() }
+    }
+
+    /// Hands each finding about an event to `found`. Nothing is allocated where nothing is found.
+    pub fn judge(&mut self, attributed: &Attributed<'_>, mut found: impl FnMut(Finding)) {
+        let facts = EventFacts::new(attributed, &self.node, &mut self.buffers);
+        self.rules.judge(attributed.event.kind(), &facts, &mut self.matches);
+        for &index in &self.matches.rules {
+            found(Finding::of_rule(self.rules.rule(index), &facts));
+        }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+}

@@ -1,0 +1,411 @@
+//! The rule judge: known techniques, written in Falco's rule language.
+//!
+//! [`RuleSet::load`] reads files, puts lists and macros in, and compiles each rule once; [`RuleSet::judge`] asks all
+//! rules that can match a kind of event, without allocating.
+
+pub mod builtin;
+mod compile;
+pub mod describe;
+mod error;
+mod facts;
+mod field;
+mod lexer;
+mod load;
+mod output;
+mod parser;
+mod program;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use error::{Code, Place, RuleError, Source};
+pub use facts::{Facts, Key, Value};
+pub use field::{Field, FieldType, Indexing};
+pub use load::FILE_MAX;
+pub use output::{Template, value as field_text};
+
+use crate::event::EventKind;
+use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
+use compile::{CompileError, Definitions, compile};
+use load::{Items, RuleItem, Text};
+use parser::{Expression, Operator, parse};
+use program::{Matcher, Program, TextMatcher};
+
+/// Items of a list with the lists inside it put in.
+const LIST_MAX: usize = 1_000_000;
+/// Lists within lists.
+const LISTS_DEEP: usize = 32;
+
+/// A compiled rule with its meaning.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Detection id; rules of the same id are degrees of one detection, and only the first that matches speaks.
+    pub id: String,
+    /// What it is about.
+    pub desc: String,
+    /// Output template.
+    pub output: Template,
+    /// Severity.
+    pub severity: Severity,
+    /// STRIDE categories, primary first.
+    pub stride: Vec<Stride>,
+    /// ATT&CK technique ids.
+    pub attack: Vec<String>,
+    /// Technique ids of the Microsoft Threat Matrix for Kubernetes.
+    pub ms_threat_matrix: Vec<String>,
+    /// Threat sources of the NSA/CISA Kubernetes Hardening Guidance.
+    pub threat_source: Vec<ThreatSource>,
+    /// Tags as written.
+    pub tags: Vec<String>,
+    /// Condition as written.
+    pub condition: String,
+    /// File and line.
+    pub defined: String,
+    /// Index of its id among all ids.
+    id_index: usize,
+    program: Program,
+}
+
+/// Rules, compiled and indexed by kind of event.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    /// For each kind, the rules that can match it, in the order of the files.
+    by_kind: BTreeMap<u16, Vec<usize>>,
+    ids: usize,
+    disabled: Vec<String>,
+}
+
+/// Rules that matched an event; kept between events, so that no memory is asked for.
+#[derive(Debug, Default)]
+pub struct Matches {
+    spoken: Vec<bool>,
+    /// Indices for [`RuleSet::rule`].
+    pub rules: Vec<usize>,
+}
+
+impl RuleSet {
+    /// Reads and compiles files in their order. Rules with a mistake are left out, all others work.
+    pub fn load(sources: Vec<Source>) -> (Self, Vec<RuleError>) {
+        let mut items = Items::default();
+        let mut errors = Vec::new();
+        for source in sources {
+            load::load(&Arc::new(source), &mut items, &mut errors);
+        }
+        let definitions = Defined::of(&items, &mut errors);
+        let mut set = Self::default();
+        let mut ids: BTreeMap<String, usize> = BTreeMap::new();
+        for item in &items.rules {
+            if !item.enabled {
+                set.disabled.push(item.name.clone());
+                continue;
+            }
+            if let Some(mut rule) = rule(item, &definitions, &mut errors) {
+                let next = ids.len();
+                rule.id_index = *ids.entry(rule.id.clone()).or_insert(next);
+                set.rules.push(rule);
+            }
+        }
+        set.ids = ids.len();
+        for kind in EventKind::ALL {
+            let mask = 1 << kind as u16;
+            let able = set.rules.iter().enumerate().filter(|(_, rule)| kinds(&rule.program) & mask != 0);
+            set.by_kind.insert(kind as u16, able.map(|(index, _)| index).collect());
+        }
+        // The same mistake in a macro is met once for each rule that uses it.
+        let mut seen = BTreeSet::new();
+        errors.retain(|error| {
+            let place = &error.place;
+            seen.insert((place.source.name.clone(), place.line, place.column, error.message.clone()))
+        });
+        (set, errors)
+    }
+
+    /// Finds the rules that match an event: for each detection id the first one.
+    pub fn judge(&self, kind: EventKind, facts: &dyn Facts, matches: &mut Matches) {
+        matches.rules.clear();
+        matches.spoken.clear();
+        matches.spoken.resize(self.ids, false);
+        for &index in self.by_kind.get(&(kind as u16)).into_iter().flatten() {
+            let rule = &self.rules[index];
+            if !matches.spoken[rule.id_index] && rule.program.holds(facts) {
+                matches.spoken[rule.id_index] = true;
+                matches.rules.push(index);
+            }
+        }
+    }
+
+    /// A rule by its index.
+    pub fn rule(&self, index: usize) -> &Rule {
+        &self.rules[index]
+    }
+
+    /// All rules that are judged.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Names of rules that are switched off.
+    pub fn disabled(&self) -> &[String] {
+        &self.disabled
+    }
+}
+
+/// Parsed macros and expanded lists.
+struct Defined {
+    macros: BTreeMap<String, (Option<Expression>, Text)>,
+    lists: BTreeMap<String, Vec<String>>,
+}
+
+impl Defined {
+    fn of(items: &Items, errors: &mut Vec<RuleError>) -> Self {
+        let mut macros = BTreeMap::new();
+        for (name, item) in &items.macros {
+            let expression = parsed(&item.condition, errors);
+            macros.insert(name.clone(), (expression, item.condition.clone()));
+        }
+        let mut lists = BTreeMap::new();
+        for (name, item) in &items.lists {
+            let mut expanded = Vec::new();
+            let mut path = vec![name.as_str()];
+            match expand(items, &item.items, &mut path, &mut expanded) {
+                Ok(()) => lists.insert(name.clone(), expanded),
+                Err((code, message)) => {
+                    errors.push(RuleError::new(code, item.place.clone(), message));
+                    lists.insert(name.clone(), Vec::new())
+                }
+            };
+        }
+        Self { macros, lists }
+    }
+}
+
+fn expand<'a>(
+    items: &'a Items,
+    list: &'a [String],
+    path: &mut Vec<&'a str>,
+    expanded: &mut Vec<String>,
+) -> Result<(), (Code, String)> {
+    for item in list {
+        match items.lists.get_key_value(item) {
+            Some((name, _)) if path.contains(&name.as_str()) => {
+                return Err((
+                    Code::Cycle,
+                    format!("list `{name}` contains itself: {} -> {name}", path.join(" -> ")),
+                ));
+            }
+            Some(_) if path.len() >= LISTS_DEEP => {
+                return Err((Code::TooLarge, format!("lists nested deeper than {LISTS_DEEP}")));
+            }
+            Some((name, inner)) => {
+                path.push(name);
+                expand(items, &inner.items, path, expanded)?;
+                path.pop();
+            }
+            None => expanded.push(item.clone()),
+        }
+        if expanded.len() > LIST_MAX {
+            return Err((Code::TooLarge, format!("list of more than {LIST_MAX} items")));
+        }
+    }
+    Ok(())
+}
+
+impl Definitions for Defined {
+    fn macro_expression(&self, name: &str) -> Option<Option<&Expression>> {
+        self.macros.get(name).map(|(expression, _)| expression.as_ref())
+    }
+
+    fn list(&self, name: &str) -> Option<&[String]> {
+        self.lists.get(name).map(Vec::as_slice)
+    }
+
+    fn macro_names(&self) -> Vec<&str> {
+        self.macros.keys().map(String::as_str).collect()
+    }
+}
+
+fn parsed(condition: &Text, errors: &mut Vec<RuleError>) -> Option<Expression> {
+    parse(&condition.text)
+        .map_err(|error| {
+            let place = condition.place(error.span.start, error.span.end);
+            let mut reported = RuleError::new(Code::Syntax, place, error.message);
+            reported.help = error.help;
+            if reported.message.starts_with("unknown operator") {
+                reported.code = Code::BadOperator;
+            } else if reported.message.contains("not supported yet") {
+                reported.code = Code::NotSupported;
+            }
+            errors.push(reported);
+        })
+        .ok()
+}
+
+/// Compiles one rule; `None` if it has a mistake.
+fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Option<Rule> {
+    let before = errors.len();
+    let program = parsed(&item.condition, errors).and_then(|expression| {
+        let mut mistakes = Vec::new();
+        let program = compile(&expression, defined, &mut mistakes);
+        errors.extend(mistakes.into_iter().map(|mistake| located(item, defined, mistake)));
+        program
+    });
+    let output = Template::parse(&item.output.text).map_err(|mistakes| {
+        errors.extend(mistakes.into_iter().map(|mistake| {
+            let place = item.output.place(mistake.start, mistake.end);
+            let mut error = RuleError::new(Code::UnknownField, place, mistake.message);
+            error.help = mistake.help;
+            error
+        }));
+    });
+    let mut meaning = Meaning { item, errors };
+    let severity = meaning.severity();
+    let stride = meaning.each("stride", Stride::parse, Stride::ALL.map(Stride::name));
+    let attack = meaning.ids("attack", |id| attack::lookup(id).is_some());
+    let ms_threat_matrix = meaning.ids("ms_threat_matrix", |id| kubernetes_matrix::lookup(id).is_some());
+    let threat_source =
+        meaning.each("threat_source", ThreatSource::parse, ThreatSource::ALL.map(ThreatSource::name));
+    if errors.len() > before {
+        return None;
+    }
+    let tags = values(item, "tags").to_vec();
+    Some(Rule {
+        name: item.name.clone(),
+        id: values(item, "id").first().unwrap_or(&item.name).clone(),
+        desc: item.desc.trim().to_owned(),
+        output: output.ok()?,
+        severity,
+        stride: if stride.is_empty() { crate::threat::stride_of_tags(&tags) } else { stride },
+        attack,
+        ms_threat_matrix,
+        threat_source,
+        tags,
+        condition: item.condition.text.trim().to_owned(),
+        defined: format!("{}:{}", item.place.source.name, item.place.line),
+        id_index: 0,
+        program: program?,
+    })
+}
+
+/// Gives a mistake its place: in the rule, or in the innermost macro it was reached through.
+fn located(item: &RuleItem, defined: &Defined, mistake: CompileError) -> RuleError {
+    let inner = mistake.chain.last().and_then(|name| defined.macros.get(name)).map(|(_, text)| text);
+    let place = inner.unwrap_or(&item.condition).place(mistake.span.start, mistake.span.end);
+    let mut error = RuleError::new(mistake.code, place, mistake.message);
+    error.help = mistake.help;
+    if !mistake.chain.is_empty() {
+        let path = mistake.chain.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" -> ");
+        error.chain.push(format!("in macro {path}, used by rule `{}`", item.name));
+    }
+    error
+}
+
+fn values<'a>(item: &'a RuleItem, key: &str) -> &'a [String] {
+    item.keys.get(key).map_or(&[], |(values, _)| values.as_slice())
+}
+
+/// Reads the keys that say what a rule means.
+struct Meaning<'a> {
+    item: &'a RuleItem,
+    errors: &'a mut Vec<RuleError>,
+}
+
+impl Meaning<'_> {
+    fn bad(&mut self, key: &str, value: &str, known: &[&str]) {
+        let place = self.item.keys.get(key).map_or(&self.item.place, |(_, place)| place).clone();
+        let error = RuleError::new(Code::BadValue, place, format!("`{key}` does not know `{value}`"));
+        let error = match known {
+            [] => error,
+            _ => error.help(format!("it takes {}", known.join(", "))),
+        };
+        self.errors.push(error);
+    }
+
+    /// Our `severity`, else Falco's `priority`.
+    fn severity(&mut self) -> Severity {
+        let key = if self.item.keys.contains_key("severity") { "severity" } else { "priority" };
+        let Some(value) = values(self.item, key).first() else {
+            let message = format!("rule `{}` has neither `priority` nor `severity`", self.item.name);
+            self.errors.push(RuleError::new(Code::MissingKey, self.item.place.clone(), message));
+            return Severity::Info;
+        };
+        Severity::parse(value).unwrap_or_else(|| {
+            let known = ["critical", "high", "medium", "low", "info", "or a priority of Falco"];
+            self.bad(key, &value.clone(), &known);
+            Severity::Info
+        })
+    }
+
+    fn each<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        known: impl AsRef<[&'static str]>,
+    ) -> Vec<T> {
+        let mut parsed = Vec::new();
+        for value in values(self.item, key) {
+            match parse(value) {
+                Some(value) => parsed.push(value),
+                None => self.bad(key, value, known.as_ref()),
+            }
+        }
+        parsed
+    }
+
+    fn ids(&mut self, key: &str, known: impl Fn(&str) -> bool) -> Vec<String> {
+        let all = values(self.item, key);
+        for id in all.iter().filter(|id| !known(id)) {
+            self.bad(key, id, &[]);
+        }
+        all.to_vec()
+    }
+}
+
+/// Which kinds of event a condition can hold for: a bit for each kind's number. Never too few.
+fn kinds(program: &Program) -> u32 {
+    const ALL: u32 = u32::MAX;
+    match program {
+        Program::Constant(false) => 0,
+        Program::Constant(true) => ALL,
+        Program::And(parts) => parts.iter().map(kinds).fold(ALL, |all, one| all & one),
+        Program::Or(parts) => parts.iter().map(kinds).fold(0, |all, one| all | one),
+        Program::Not(inner) => match &**inner {
+            Program::Test(test) if test.field == Field::EvtType => !kinds(inner),
+            _ => ALL,
+        },
+        Program::Test(test) => match &test.matcher {
+            Matcher::Text(TextMatcher::Equal(name)) if test.field == Field::EvtType => kind_mask(name),
+            Matcher::Text(TextMatcher::In(names)) if test.field == Field::EvtType => {
+                names.iter().fold(0, |all, name| all | kind_mask(name))
+            }
+            _ => ALL,
+        },
+    }
+}
+
+fn kind_mask(name: &[u8]) -> u32 {
+    EventKind::ALL
+        .iter()
+        .filter(|kind| event_type(**kind).as_bytes() == name)
+        .map(|kind| 1 << *kind as u32)
+        .sum()
+}
+
+/// `evt.type` of a kind: Falco's name of the system call where there is one.
+pub fn event_type(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Fork => "clone",
+        EventKind::Exec => "execve",
+        EventKind::Exit => "procexit",
+        EventKind::CgroupCreate => "cgroup_create",
+        EventKind::CgroupRemove => "cgroup_remove",
+    }
+}
+
+/// All operators, for documents.
+pub fn operators() -> &'static [&'static str] {
+    Operator::NAMES
+}
