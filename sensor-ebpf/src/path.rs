@@ -23,6 +23,7 @@ const COMPONENT_MAX: usize = 256;
 const ERROR_VALUES: u64 = -4095_i64 as u64;
 
 /// State of a walk.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Walk {
     /// Current `struct dentry *`.
@@ -73,15 +74,18 @@ pub fn walk(
     if namespace != place.mount_namespace {
         flags |= FILE_FOREIGN_MOUNT;
     }
-    let state = &mut scratch.walk;
-    state.dentry = dentry as u64;
-    state.mount = mount.0 as u64;
-    state.root_vfsmount = place.root_vfsmount as u64;
-    state.root_dentry = place.root_dentry as u64;
-    state.position = position as u32;
-    state.start = position as u32;
-    state.flags = flags;
-    state.done = 0;
+    let state = Walk {
+        dentry: dentry as u64,
+        mount: mount.0 as u64,
+        root_vfsmount: place.root_vfsmount as u64,
+        root_dentry: place.root_dentry as u64,
+        position: position as u32,
+        start: position as u32,
+        flags,
+        done: 0,
+    };
+    // SAFETY: as below; volatile, so that it is written before the call.
+    unsafe { core::ptr::write_volatile(&raw mut scratch.walk, state) };
     let mut calls = 0;
     while calls < CALLS {
         if walk_components(STEPS) != 0 {
@@ -89,11 +93,11 @@ pub fn walk(
         }
         calls += 1;
     }
-    let state = &mut scratch.walk;
-    if state.done == 0 {
-        state.flags |= FILE_PATH_TRUNCATED;
-    }
-    (state.position.wrapping_sub(state.start), state.flags)
+    // The callee wrote the state through a pointer of its own, which LLVM does not know.
+    // SAFETY: plain reads of an initialised structure that lives in the map.
+    let state = unsafe { core::ptr::read_volatile(&raw const scratch.walk) };
+    let flags = if state.done == 0 { state.flags | FILE_PATH_TRUNCATED } else { state.flags };
+    (state.position.wrapping_sub(state.start), flags)
 }
 
 /// Walks up to `steps` components; not zero once the walk has ended.

@@ -13,6 +13,7 @@ const STEPS: u32 = 32;
 const CALLS: u32 = 64;
 
 /// State of the search for environment variables.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Search {
     /// User address of the next variable.
@@ -63,12 +64,10 @@ fn copy<const MAX: usize>(scratch: &mut Scratch, position: u64, address: u64, le
 /// kernel. Gives the bytes kept and whether the search ended early.
 #[inline(always)]
 pub fn copy_environment(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> (u32, bool) {
-    let search = &mut scratch.search;
-    search.next = start;
-    search.end = end;
-    search.position = position as u32;
-    search.start = position as u32;
-    search.done = 0;
+    let search =
+        Search { next: start, end, position: position as u32, start: position as u32, done: 0, reserved: 0 };
+    // SAFETY: a plain write to the map; volatile, so that the callee, which has a pointer of its own, sees it.
+    unsafe { core::ptr::write_volatile(&raw mut scratch.search, search) };
     let mut calls = 0;
     while calls < CALLS {
         if search_variables(STEPS) != 0 {
@@ -76,7 +75,8 @@ pub fn copy_environment(scratch: &mut Scratch, position: u64, start: u64, end: u
         }
         calls += 1;
     }
-    let search = &scratch.search;
+    // SAFETY: a plain read of what the callee wrote.
+    let search = unsafe { core::ptr::read_volatile(&raw const scratch.search) };
     (search.position.wrapping_sub(search.start), search.done != 1)
 }
 

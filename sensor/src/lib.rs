@@ -14,9 +14,14 @@ pub mod threat;
 
 pub mod sink;
 
+pub mod pipeline;
+
 pub mod capability;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
+pub mod privileges;
+pub mod run;
 pub mod telemetry;
 pub mod text;

@@ -1,21 +1,68 @@
-//! tmp
-use stride_sensor::probe::*;
-fn main() {
-    let t = std::time::Instant::now();
-    let mut p = Probe::load(&ProbeOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-    println!("{:?}", t.elapsed());
-    for h in &p.hooks {
-        println!("{} {:?}", h.name, h.result);
+//! The `stride-sensor` binary: commands to functions, errors to exit codes.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use stride_sensor::cli::{Cli, Command, Exit, RulesCommand};
+use stride_sensor::judge::rules::describe;
+use stride_sensor::{doctor, run, telemetry};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start();
+    let exit = match cli.command {
+        Command::Run(arguments) => match run::run(&arguments) {
+            Ok(()) => Exit::Ok,
+            Err(error) => failed(&error),
+        },
+        Command::Doctor { json } => {
+            let report = doctor::Report::make();
+            let text = if json { format!("{:#}\n", report.json()) } else { report.text() };
+            print(&text, if report.is_whole() { Exit::Ok } else { Exit::Kernel })
+        }
+        Command::Rules(command) => rules(&command),
+    };
+    exit.into()
+}
+
+fn rules(command: &RulesCommand) -> Exit {
+    let result = match command {
+        RulesCommand::Check { paths } => run::rule_set(true, paths).map(|set| {
+            let text = format!("{} rules, no errors\n", set.rules().len());
+            (text, Exit::Ok)
+        }),
+        RulesCommand::List { rules, json } => run::rule_set(true, rules).map(|set| {
+            let text =
+                if *json { format!("{:#}\n", describe::list_json(&set)) } else { describe::list(&set) };
+            (text, Exit::Ok)
+        }),
+        RulesCommand::Show { id, rules } => {
+            run::rule_set(true, rules).map(|set| match describe::show(&set, id) {
+                Some(text) => (text, Exit::Ok),
+                None => (
+                    format!("no rule of id or name `{id}`; `stride-sensor rules list` shows all\n"),
+                    Exit::Usage,
+                ),
+            })
+        }
+    };
+    match result {
+        Ok((text, exit)) => print(&text, exit),
+        Err(error) => failed(&error),
     }
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
-    while std::time::Instant::now() < end {
-        p.lineage.wait(std::time::Duration::from_millis(100));
-        p.lineage.drain(1000, |b| {
-            println!("{} {}", b.len(), String::from_utf8_lossy(&b[if b.len() > 648 { 648 } else { 16 }..]));
-        });
-    }
-    let c = p.counters.take().unwrap();
-    for k in sensor_ebpf::abi::EventKind::ALL {
-        println!("{} {:?}", k.name(), c.read(k));
+}
+
+fn failed(error: &run::RunError) -> Exit {
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(io::stderr(), "stride-sensor: {error}");
+    error.exit()
+}
+
+/// A closed pipe, as with `| head`, is no failure.
+fn print(text: &str, exit: Exit) -> Exit {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Runtime,
+        _ => exit,
     }
 }

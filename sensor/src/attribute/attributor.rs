@@ -1,6 +1,6 @@
 //! Applies events to the tables and concludes what they say of each event.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::burst::Bursts;
@@ -74,7 +74,7 @@ impl Attributor {
             pipes: Pipes::new(PIPES.0, PIPES.1),
             bursts: Bursts::default(),
             clock: Clock::new(),
-            host_mount_namespace: 0,
+            host_mount_namespace: host_mount_namespace(&options),
             options,
         }
     }
@@ -90,9 +90,6 @@ impl Attributor {
 
     fn seed_process(&mut self, pid: u32) {
         let Some(seed::Seeded { mut process, cgroup }) = seed::read(&self.options.proc, pid) else { return };
-        if pid == 1 {
-            self.host_mount_namespace = process.namespaces.mount;
-        }
         let file = process.image.file;
         let is_runtime = self.runtime.contains(file.device, file.inode);
         process.cgroup_id = self.containers.seeded_cgroup(pid);
@@ -303,6 +300,13 @@ impl Attributor {
     pub fn containers(&self) -> &ContainerTable {
         &self.containers
     }
+}
+
+/// The mount namespace that the runtime works in: that of `host_root`, which is this process's own when it is `/`, and
+/// that of process 1 when the sensor sits in a container and looks through /proc/1/root.
+fn host_mount_namespace(options: &AttributeOptions) -> u32 {
+    let pid = if options.host_root == Path::new("/") { std::process::id() } else { 1 };
+    seed::read(&options.proc, pid).map_or(0, |seeded| seeded.process.namespaces.mount)
 }
 
 fn attribution(process: &Process) -> Attribution {

@@ -130,7 +130,8 @@ impl Places {
 
     /// The id of the container whose state names this cgroup of the unified hierarchy, which is mounted at `mount`: for
     /// runtimes that are used without a manager, whose cgroups are called anything.
-    pub fn id_by_cgroup(&self, mount: &Path, cgroup: &str) -> Option<String> {
+    pub fn id_by_cgroup(&self, mount: &Path, cgroup: &[u8]) -> Option<String> {
+        let cgroup = std::str::from_utf8(cgroup).ok()?;
         self.state_folders().find_map(|(folder, _)| {
             let names = self.root.names(&folder, ENTRIES_MAX);
             names
@@ -270,9 +271,9 @@ mod tests {
         node.write("run/runc/u1/state.json", &state);
         let places = node.places();
         let mount = Path::new("/sys/fs/cgroup/unified");
-        assert_eq!(places.id_by_cgroup(mount, "/lab/u1").as_deref(), Some("u1"));
-        assert_eq!(places.id_by_cgroup(mount, "/u1"), None, "another cgroup of the same last name");
-        assert_eq!(places.id_by_cgroup(mount, "/"), None);
+        assert_eq!(places.id_by_cgroup(mount, b"/lab/u1").as_deref(), Some("u1"));
+        assert_eq!(places.id_by_cgroup(mount, b"/u1"), None, "another cgroup of the same last name");
+        assert_eq!(places.id_by_cgroup(mount, b"/"), None);
         let container = places.by_id("u1", None).expect("found");
         assert_eq!((container.runtime, container.pod), (ContainerRuntime::Runc, None));
     }

@@ -104,6 +104,10 @@ impl ContainerTable {
         self.counters
     }
 
+    fn hierarchy(&self) -> PathBuf {
+        self.mount.clone().unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"))
+    }
+
     /// Where the unified hierarchy is mounted, if it is.
     pub fn cgroup_mount(&self) -> Option<&Path> {
         self.mount.as_deref()
@@ -239,8 +243,7 @@ impl ContainerTable {
         }
         let entry = self.cgroups.get(&cgroup_id).filter(|entry| &*entry.path != b"/");
         if let Some((path, created)) = entry.map(|entry| (entry.path.clone(), entry.created)) {
-            let mount = self.mount.as_deref().unwrap_or(Path::new("/sys/fs/cgroup"));
-            if let Some(id) = self.places.id_by_cgroup(mount, &String::from_utf8_lossy(&path)) {
+            if let Some(id) = self.places.id_by_cgroup(&self.hierarchy(), &path) {
                 let handle = self.handle(&id, cgroup_id, created);
                 self.search(&id, None, time);
                 if let Some(entry) = self.cgroups.get_mut(&cgroup_id) {
@@ -261,7 +264,15 @@ impl ContainerTable {
         let Some(search) = self.searches.get_mut(&handle.id).filter(|search| search.next <= now) else {
             return;
         };
-        match self.places.by_id(&handle.id, search.pod_uid.as_deref()) {
+        let pod_uid = search.pod_uid.clone();
+        let found = self.places.by_id(&handle.id, pod_uid.as_deref()).or_else(|error| {
+            // The cgroup may be named by whoever asked for the container, and its id be another.
+            let path = self.cgroups.get(&handle.cgroup_id).filter(|_| error.is_absent());
+            let id = path.and_then(|entry| self.places.id_by_cgroup(&self.hierarchy(), &entry.path));
+            id.map_or(Err(error), |id| self.places.by_id(&id, pod_uid.as_deref()))
+        });
+        let Some(search) = self.searches.get_mut(&handle.id) else { return };
+        match found {
             Ok(container) => {
                 self.counters.found += 1;
                 handle.set_container(Arc::new(container));

@@ -148,6 +148,13 @@ impl RuleSet {
         &self.rules
     }
 
+    /// Names of the hooks that a rule needs: those of the kinds of event it can match.
+    pub fn hooks_of(&self, rule: &Rule) -> Vec<&'static str> {
+        let mask = kinds(&rule.program);
+        let able = EventKind::ALL.into_iter().filter(|kind| mask >> *kind as u32 & 1 != 0);
+        able.map(EventKind::name).collect()
+    }
+
     /// Names of rules that are switched off.
     pub fn disabled(&self) -> &[String] {
         &self.disabled

@@ -185,8 +185,8 @@ impl Metrics {
     }
 
     /// A container's specification was searched for.
-    pub fn container_lookup(&self, result: &'static str) {
-        self.container_lookups.with_label_values(&[result]).inc();
+    pub fn container_lookups(&self, result: &'static str, count: u64) {
+        self.container_lookups.with_label_values(&[result]).inc_by(count);
     }
 
     /// How attaching went, hook by hook.

@@ -41,7 +41,7 @@ fn the_whole_page() {
     metrics.process_table_entries(321);
     metrics.process_table_evicted(2);
     metrics.container_table_entries(7);
-    metrics.container_lookup("found");
+    metrics.container_lookups("found", 1);
     metrics.hook("exec", Some("tp_btf"));
     metrics.hook("ptrace", None);
     metrics.rules(15, 1);

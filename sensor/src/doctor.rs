@@ -1,0 +1,188 @@
+//! `stride-sensor doctor`: what this node offers, which hooks hold, and which detections work.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::attribute::{AttributeOptions, Attributor};
+use crate::judge::rules::{RuleSet, builtin};
+use crate::privileges;
+use crate::probe::{Probe, ProbeOptions};
+
+/// What was found.
+pub struct Report {
+    node: Vec<(&'static str, String)>,
+    /// Hook, tracepoint, and the rung that holds or why none does.
+    hooks: Vec<(&'static str, &'static str, Result<&'static str, String>)>,
+    missing_fields: Vec<String>,
+    /// Detection id, and the hooks it lacks.
+    detections: Vec<(String, Vec<&'static str>)>,
+    problem: Option<String>,
+}
+
+impl Report {
+    /// Looks at this node. The hooks are attached for a moment, so that what is said of them is true.
+    pub fn make() -> Self {
+        let options = AttributeOptions::default();
+        let attributor = Attributor::new(options);
+        let missing = privileges::missing(privileges::effective());
+        let list = |items: Vec<&str>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+        let node = vec![
+            ("kernel", read("/proc/sys/kernel/osrelease")),
+            ("btf", present("/sys/kernel/btf/vmlinux")),
+            ("cgroups", cgroups(&attributor)),
+            ("lockdown", selected(&read("/sys/kernel/security/lockdown"))),
+            ("bpf_lsm", bpf_lsm(&read("/sys/kernel/security/lsm"))),
+            ("runtime_state", list(attributor.containers().state_folders())),
+            ("runtime_binaries", attributor.runtime().len().to_string()),
+            ("capabilities_missing", list(missing.iter().map(|(name, _)| *name).collect())),
+        ];
+        let loaded = Probe::load(&ProbeOptions::default());
+        let (hooks, missing_fields, problem) = match &loaded {
+            Ok(probe) => {
+                let hooks = probe.hooks.iter().map(|hook| {
+                    (hook.name, hook.target, hook.result.clone().map(|attached| attached.rung.name()))
+                });
+                (hooks.collect(), probe.missing_fields.clone(), None)
+            }
+            Err(error) => (Vec::new(), Vec::new(), Some(error.to_string())),
+        };
+        let (rules, _) = RuleSet::load(builtin::sources());
+        let detections = detections(&rules, &hooks);
+        Self { node, hooks, missing_fields, detections, problem }
+    }
+
+    /// As a table.
+    pub fn text(&self) -> String {
+        let mut text = String::from("NODE\n");
+        // Writing to a String cannot fail.
+        for (name, value) in &self.node {
+            let _ = writeln!(text, "  {name:<22}{value}");
+        }
+        text.push_str("\nHOOKS\n");
+        if let Some(problem) = &self.problem {
+            let _ = writeln!(text, "  none: {problem}");
+        }
+        for (name, target, result) in &self.hooks {
+            let state = match result {
+                Ok(rung) => (*rung).to_owned(),
+                Err(reason) => format!("not attached: {reason}"),
+            };
+            let _ = writeln!(text, "  {name:<22}{target:<24}{state}");
+        }
+        if !self.missing_fields.is_empty() {
+            let _ = writeln!(text, "  kernel fields missing: {}", self.missing_fields.join(", "));
+        }
+        text.push_str("\nDETECTIONS\n");
+        for (id, lacks) in &self.detections {
+            let state = if lacks.is_empty() {
+                "full".to_owned()
+            } else {
+                format!("blind: needs {}", lacks.join(", "))
+            };
+            let _ = writeln!(text, "  {id:<34}{state}");
+        }
+        text
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        let hooks = self.hooks.iter().map(|(name, target, result)| {
+            json!({
+                "hook": name, "target": target, "attached": result.is_ok(),
+                "rung": result.as_ref().ok(), "reason": result.as_ref().err(),
+            })
+        });
+        let detections = self.detections.iter().map(|(id, lacks)| {
+            json!({"id": id, "state": if lacks.is_empty() { "full" } else { "blind" }, "hooks_missing": lacks})
+        });
+        let node: serde_json::Map<String, Value> =
+            self.node.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+        json!({
+            "node": node,
+            "hooks": hooks.collect::<Vec<_>>(),
+            "kernel_fields_missing": self.missing_fields,
+            "detections": detections.collect::<Vec<_>>(),
+            "problem": self.problem,
+        })
+    }
+
+    /// Whether every hook is attached.
+    pub fn is_whole(&self) -> bool {
+        self.problem.is_none() && self.hooks.iter().all(|(_, _, result)| result.is_ok())
+    }
+}
+
+fn detections(
+    rules: &RuleSet,
+    hooks: &[(&'static str, &'static str, Result<&'static str, String>)],
+) -> Vec<(String, Vec<&'static str>)> {
+    let mut detections: Vec<(String, Vec<&'static str>)> = Vec::new();
+    for rule in rules.rules() {
+        let attached = |name: &str| hooks.iter().any(|(hook, _, result)| *hook == name && result.is_ok());
+        let lacks = rules.hooks_of(rule).into_iter().filter(|hook| !attached(hook)).collect();
+        if detections.iter().all(|(id, _)| *id != rule.id) {
+            detections.push((rule.id.clone(), lacks));
+        }
+    }
+    detections
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).map_or("not available".to_owned(), |text| text.trim().to_owned())
+}
+
+fn present(path: &str) -> String {
+    if Path::new(path).exists() { "present" } else { "missing" }.to_owned()
+}
+
+/// The value in brackets of a list of choices.
+fn selected(text: &str) -> String {
+    let inner = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    inner.map_or(text, |(choice, _)| choice).to_owned()
+}
+
+fn bpf_lsm(list: &str) -> String {
+    if list.split(',').any(|name| name == "bpf") { "active" } else { "not active" }.to_owned()
+}
+
+fn cgroups(attributor: &Attributor) -> String {
+    match attributor.containers().cgroup_mount() {
+        Some(mount) if mount == Path::new("/sys/fs/cgroup") => "v2 at /sys/fs/cgroup".to_owned(),
+        Some(mount) => format!("hybrid, v2 at {}", mount.display()),
+        None => "v1 only: containers are found through /proc".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_blind_detections_and_reasons() {
+        let report = Report {
+            node: vec![("kernel", "6.1".to_owned())],
+            hooks: vec![
+                ("exec", "sched_process_exec", Err("refused".to_owned())),
+                ("exit", "sched_process_exit", Ok("tp_btf")),
+            ],
+            missing_fields: vec!["task_struct.loginuid".to_owned()],
+            detections: vec![("drift-exec".to_owned(), vec!["exec"])],
+            problem: None,
+        };
+        let text = report.text();
+        for line in ["not attached: refused", "tp_btf", "task_struct.loginuid", "blind: needs exec"] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        assert!(!report.is_whole());
+        assert_eq!(report.json()["detections"][0]["state"], "blind");
+    }
+
+    #[test]
+    fn choices_and_lists_are_read() {
+        assert_eq!(selected("none [integrity] confidentiality"), "integrity");
+        assert_eq!(bpf_lsm("capability,landlock,bpf"), "active");
+    }
+}

@@ -1,0 +1,219 @@
+//! `stride-sensor run`: settings, rules, kernel side, tables, sinks, spine; then waiting, then a clean end.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use crate::attribute::{AttributeOptions, Attributor};
+use crate::cli::{Exit, RunArguments};
+use crate::clock::Clock;
+use crate::config::{Attach, Config, ConfigError, Layer, LogContent, Surroundings};
+use crate::judge::Judges;
+use crate::judge::rules::{RuleSet, builtin, describe};
+use crate::pipeline::Spine;
+use crate::privileges::{self, MissingPrivileges};
+use crate::probe::{LoadError, Probe, ProbeOptions};
+use crate::sink::record::Origin;
+use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
+
+/// Time for the sinks to write what they hold when stopping.
+const DRAIN: Duration = Duration::from_millis(1200);
+
+/// Why the sensor does not run, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Rules; all messages are in the text.
+    #[error("{0}")]
+    Rules(String),
+    /// What the process may do.
+    #[error(transparent)]
+    Privileges(#[from] MissingPrivileges),
+    /// The kernel side.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The sinks.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The system.
+    #[error("cannot {0}: {1}")]
+    System(&'static str, std::io::Error),
+}
+
+impl RunError {
+    /// The exit code that tells this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Usage,
+            Self::Rules(_) => Exit::Rules,
+            Self::Privileges(_) => Exit::Privileges,
+            Self::Load(_) => Exit::Kernel,
+            Self::Sink(_) | Self::System(..) => Exit::Runtime,
+        }
+    }
+}
+
+/// Runs until the time is over or the process is told to stop.
+///
+/// # Errors
+/// If the sensor cannot start.
+pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
+    let started = Instant::now();
+    let file = arguments.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
+    let config = Config::merge(arguments.layer(), file, &Surroundings::read())?;
+    let rules = load_rules(&config)?;
+    privileges::check()?;
+    let mut probe = Probe::load(&ProbeOptions::default())?;
+    for hook in &probe.hooks {
+        if let Err(reason) = &hook.result {
+            warn!(hook = hook.name, target = hook.target, reason, "hook not attached");
+        }
+    }
+    if matches!(config.attach, Attach::Fentry | Attach::Kprobe) {
+        info!("process and cgroup hooks have one way in (tp_btf); --attach concerns none of them");
+    }
+
+    let metrics = Arc::new(Metrics::new(BuildInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("STRIDE_SENSOR_REVISION").unwrap_or("unknown").to_owned(),
+        abi: sensor_ebpf::abi::ABI_VERSION,
+    }));
+    metrics.hooks(&probe.hooks);
+    metrics.rules(rules.rules().len(), 0);
+    let health = Arc::new(Health::default());
+    health.set_hooks_attached(probe.hooks.iter().all(|hook| hook.result.is_ok()));
+    health.set_rules_loaded(true);
+    if let Some(counters) = probe.counters.take() {
+        metrics.watch_kernel(counters);
+    }
+
+    let mut attributor = Attributor::new(options(&config));
+    attributor.seed();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::System("start the runtime", error))?;
+    let (mut sinks, outlet) = Sinks::new(config.sinks(), Arc::clone(&metrics), Arc::clone(&health))?;
+    let mut spine = Spine {
+        attributor,
+        judges: Judges::new(rules, &config.node),
+        outlet,
+        metrics,
+        health,
+        scope: config.scope,
+        origin: Origin { node: config.node.clone(), boot_id: boot_id() },
+        clock: Clock::new(),
+        sequence: 0,
+        told: Default::default(),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let spine_stop = Arc::clone(&stop);
+    let wake = probe.wake.clone();
+    let processes = spine.attributor.process_count();
+    let thread = std::thread::Builder::new()
+        .name("spine".to_owned())
+        .spawn(move || {
+            spine.run(&mut probe.lineage, &spine_stop);
+            // The hooks are detached before the sinks are told that nothing more comes.
+            drop(probe);
+        })
+        .map_err(|error| RunError::System("start the spine", error))?;
+    info!(
+        milliseconds = started.elapsed().as_millis() as u64,
+        node = config.node,
+        processes,
+        metrics = config.metrics.map(|address| address.to_string()).unwrap_or("off".to_owned()),
+        log = config.log_dir.as_ref().map(|folder| folder.display().to_string()).unwrap_or("off".to_owned()),
+        events = config.log == LogContent::Events,
+        "watching"
+    );
+
+    runtime.block_on(async {
+        sinks.spawn();
+        wait_for_end(config.duration).await;
+        stop.store(true, Ordering::Release);
+        wake.wake();
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        if tokio::time::timeout(DRAIN, joined).await.is_err() {
+            warn!("the spine did not stop in time");
+        }
+        sinks.drain(DRAIN).await;
+    });
+    runtime.shutdown_background();
+    info!("stopped");
+    Ok(())
+}
+
+/// Built-in rules, then the user's. Errors are all told at once.
+///
+/// # Errors
+/// If a file cannot be read or a rule has a mistake.
+pub fn load_rules(config: &Config) -> Result<RuleSet, RunError> {
+    rule_set(config.builtin_rules, &config.rules)
+}
+
+/// Built-in rules if asked for, then those of `paths`.
+///
+/// # Errors
+/// If a file cannot be read or a rule has a mistake.
+pub fn rule_set(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<RuleSet, RunError> {
+    let lines = |errors: &mut dyn Iterator<Item = String>| errors.collect::<Vec<_>>().join("\n\n");
+    let mut sources = if with_builtin { builtin::sources() } else { Vec::new() };
+    let own = describe::read(paths)
+        .map_err(|errors| RunError::Rules(lines(&mut errors.iter().map(ToString::to_string))))?;
+    sources.extend(own);
+    let (set, errors) = RuleSet::load(sources);
+    if errors.is_empty() {
+        return Ok(set);
+    }
+    let text = lines(&mut errors.iter().map(ToString::to_string));
+    Err(RunError::Rules(format!("{text}\n\n{} errors in rules", errors.len())))
+}
+
+fn options(config: &Config) -> AttributeOptions {
+    AttributeOptions {
+        proc: config.host_root.join("proc"),
+        host_root: config.host_root.clone(),
+        processes: config.process_table.entries,
+        exited_grace: config.process_table.exited_grace.as_nanos() as u64,
+        containers: config.containers.entries,
+        runtime_paths: config.runtime_paths.clone(),
+        state_directories: config.containers.state_directories.clone(),
+    }
+}
+
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Returns at SIGTERM, SIGINT, or when the time is over.
+async fn wait_for_end(duration: Option<Duration>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let over = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    let told = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                warn!(%error, "cannot wait for a signal");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::interrupt()) => {}
+    }
+}
