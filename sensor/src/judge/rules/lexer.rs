@@ -91,7 +91,7 @@ pub fn lex(text: &str) -> Result<Vec<Spanned>, LexError> {
     Ok(tokens)
 }
 
-/// A quoted text; a backslash takes the quote and itself literally, before anything else it stays.
+/// A quoted text. A backslash before the quote takes it literally; before anything else it stays, for patterns.
 fn quoted(characters: &[char], start: usize) -> Result<(String, usize), LexError> {
     let quote = characters[start];
     let mut text = String::new();
@@ -100,6 +100,11 @@ fn quoted(characters: &[char], start: usize) -> Result<(String, usize), LexError
         match (character, characters.get(at + 1)) {
             ('\\', Some(&escaped)) if escaped == quote => {
                 text.push(escaped);
+                at += 2;
+            }
+            // Both stay, for patterns; the second escapes nothing.
+            ('\\', Some('\\')) => {
+                text.push_str("\\\\");
                 at += 2;
             }
             _ if character == quote => return Ok((text, at + 1)),
