@@ -1,6 +1,6 @@
 //! The few system interfaces that all sub-commands share: C strings, argument vectors, error codes.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,7 +25,7 @@ impl Vector {
     /// The environment of this process, `NAME=VALUE` each.
     pub fn environment() -> io::Result<Self> {
         Self::new(std::env::vars_os().map(|(name, value)| {
-            let mut entry = OsString::from(name);
+            let mut entry = name;
             entry.push("=");
             entry.push(value);
             entry
