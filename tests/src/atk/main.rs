@@ -1,3 +1,109 @@
-//! Attack helper.
+//! `atk`: a static multi-call helper that carries out single techniques for the scenarios.
+//!
+//! It lies in the lower layer of the scenario images, so running it is not drift in itself. Each
+//! sub-command does one thing with as few system calls as it can, so that a scenario shows just that.
 
-fn main() {}
+mod anonymous;
+mod arguments;
+mod identity;
+mod library;
+mod network;
+mod spawn;
+mod system;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// What a sub-command returns: the exit code, or what went wrong.
+type Outcome = std::io::Result<u8>;
+
+/// A sub-command: its name, its operands for the help, how many it needs at least, and its function.
+struct Command {
+    name: &'static str,
+    operands: &'static str,
+    required: usize,
+    run: fn(&[OsString]) -> Outcome,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "memfd-exec", operands: "NAME BINARY [ARG]...", required: 2, run: anonymous::memfd_exec },
+    Command { name: "memfd-procfd", operands: "BINARY [ARG]...", required: 1, run: anonymous::memfd_procfd },
+    Command {
+        name: "otmpfile-exec",
+        operands: "DIRECTORY BINARY [ARG]...",
+        required: 2,
+        run: anonymous::otmpfile_exec,
+    },
+    Command {
+        name: "unlink-exec",
+        operands: "PATH BINARY [ARG]...",
+        required: 2,
+        run: anonymous::unlink_exec,
+    },
+    Command { name: "fd-exec", operands: "BINARY [ARG]...", required: 1, run: anonymous::descriptor_exec },
+    Command {
+        name: "revshell",
+        operands: "dup2|dup3|fdupfd|inherit IP PORT [SHELL]",
+        required: 3,
+        run: network::reverse_shell,
+    },
+    Command { name: "listen", operands: "PORT [LINE]...", required: 1, run: network::listen },
+    Command { name: "true", operands: "", required: 0, run: |_| Ok(0) },
+    Command { name: "--version", operands: "", required: 0, run: |_| Ok(0) },
+    Command { name: "spawn-fast", operands: "COUNT COMMAND [ARG]...", required: 2, run: spawn::fast },
+    Command { name: "thread-exec", operands: "COMMAND [ARG]...", required: 1, run: spawn::thread_exec },
+    Command {
+        name: "double-fork",
+        operands: "SECONDS COMMAND [ARG]...",
+        required: 2,
+        run: spawn::double_fork,
+    },
+    Command { name: "fork-workers", operands: "COUNT SECONDS", required: 2, run: spawn::fork_workers },
+    Command { name: "exec-noargv", operands: "BINARY", required: 1, run: arguments::exec_without_argv },
+    Command { name: "many-args", operands: "COUNT COMMAND [ARG]...", required: 2, run: arguments::many },
+    Command { name: "huge-arg", operands: "BYTES COMMAND [ARG]...", required: 2, run: arguments::huge },
+    Command { name: "hostile-args", operands: "COMMAND", required: 1, run: arguments::hostile },
+    Command {
+        name: "deep-exec",
+        operands: "DIRECTORY LEVELS BINARY [ARG]...",
+        required: 3,
+        run: arguments::deep,
+    },
+    Command { name: "prctl-name", operands: "NAME COMMAND [ARG]...", required: 2, run: identity::prctl_name },
+    Command { name: "argv0", operands: "ARGV0 COMMAND [ARG]...", required: 2, run: identity::argv0 },
+    Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let Some((name, operands)) = arguments.split_first() else {
+        return usage("a sub-command is missing");
+    };
+    let Some(command) = COMMANDS.iter().find(|command| name == command.name) else {
+        return usage(&format!("there is no sub-command {}", name.display()));
+    };
+    if operands.len() < command.required {
+        return usage(&format!("{} needs: {}", command.name, command.operands));
+    }
+    match (command.run)(operands) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&format!("atk {}: {error}", command.name));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    complain(&format!("atk: {problem}\nusage: atk SUB-COMMAND OPERANDS"));
+    for command in COMMANDS {
+        complain(&format!("  {} {}", command.name, command.operands));
+    }
+    ExitCode::from(2)
+}
+
+/// Writes one line to standard error; a closed standard error is no reason to fail.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,107 @@
+//! Results: one line each while running, one JSON file at the end.
+
+use crate::host;
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The results of a run, filled from several threads.
+pub struct Report {
+    label: String,
+    results: Mutex<Vec<Entry>>,
+}
+
+/// One result.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Scenario or check.
+    pub id: String,
+    /// What came of it.
+    pub status: Status,
+    /// Why it failed or was skipped.
+    pub reason: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What came of a scenario or check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All as expected.
+    Passed,
+    /// Something was not.
+    Failed,
+    /// Not possible here.
+    Skipped,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    label: &'a str,
+    kernel: String,
+    results: &'a [Entry],
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), results: Mutex::default() }
+    }
+
+    /// Adds a result and prints its line.
+    pub fn add(&self, id: &str, status: Status, reason: String, time: Duration) {
+        let word = match status {
+            Status::Passed => "passed",
+            Status::Failed => "FAILED",
+            Status::Skipped => "skipped",
+        };
+        let seconds = time.as_secs_f64();
+        println!("{word:7} {id:28} {seconds:6.1} s  {}", reason.replace('\n', "\n        "));
+        let entry = Entry { id: id.to_owned(), status, reason, seconds };
+        self.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(entry);
+    }
+
+    /// Adds a check: passed when there is nothing to complain about.
+    pub fn check(&self, id: &str, complaints: Vec<String>) {
+        let status = if complaints.is_empty() { Status::Passed } else { Status::Failed };
+        self.add(id, status, complaints.join("\n"), Duration::ZERO);
+    }
+
+    /// Prints the sums, writes the file, and says whether nothing failed.
+    pub fn finish(&self, file: Option<&Path>) -> Result<bool> {
+        let mut results = self.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        results.sort_by(|left, right| left.id.cmp(&right.id));
+        let count = |status| results.iter().filter(|entry| entry.status == status).count();
+        let [passed, failed, skipped] = [Status::Passed, Status::Failed, Status::Skipped].map(count);
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+        if let Some(file) = file {
+            let document = Document { label: &self.label, kernel: host::kernel_release(), results: &results };
+            std::fs::write(file, serde_json::to_vec_pretty(&document)?)
+                .with_context(|| format!("report {}", file.display()))?;
+        }
+        // A run that proved nothing must not look like a success.
+        Ok(failed == 0 && passed + skipped > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_all_results_and_a_failure_is_told() {
+        let report = Report::new("unit");
+        report.add("b", Status::Passed, String::new(), Duration::from_millis(1500));
+        report.check("a", vec!["wrong".into()]);
+        let file = std::env::temp_dir().join(format!("e2e-report-{}", std::process::id()));
+        assert!(!report.finish(Some(&file)).unwrap());
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(document["label"], "unit");
+        assert_eq!(document["results"][0]["status"], "failed");
+        assert_eq!(document["results"][1]["seconds"], 1.5);
+        std::fs::remove_file(file).unwrap();
+    }
+}
