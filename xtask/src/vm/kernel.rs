@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,20 +37,25 @@ pub const GUESTS: [Guest; 4] = [
     Guest {
         name: "5.10",
         suite: "bullseye",
-        image: r"^linux-image-(5\.10\.\d.*-cloud-amd64)$",
+        image: r"^linux-image-(5\.10\.[0-9].*-cloud-amd64)$",
         modules: None,
     },
-    Guest { name: "6.1", suite: "bookworm", image: r"^linux-image-(6\.1\.\d.*-cloud-amd64)$", modules: None },
+    Guest {
+        name: "6.1",
+        suite: "bookworm",
+        image: r"^linux-image-(6\.1\.[0-9].*-cloud-amd64)$",
+        modules: None,
+    },
     Guest {
         name: "6.12",
         suite: "bookworm-security",
-        image: r"^linux-image-(6\.12\.\d.*-cloud-amd64)$",
+        image: r"^linux-image-(6\.12\.[0-9].*-cloud-amd64)$",
         modules: None,
     },
     Guest {
         name: "7.2",
         suite: "sid",
-        image: r"^linux-binary-(7\.2\.\d.*-cloud-amd64)$",
+        image: r"^linux-binary-(7\.2\.[0-9].*-cloud-amd64)$",
         modules: Some("linux-modules-"),
     },
 ];
@@ -110,9 +116,7 @@ pub fn ensure(workspace: &Workspace, guest: &Guest) -> Result<()> {
 fn make(workspace: &Workspace, guest: &Guest, folder: &Path, init: &Path) -> Result<()> {
     let tree = folder.join("tree");
     let _ = fs::remove_dir_all(&tree);
-    fs::create_dir_all(tree.join("usr/lib"))?;
-    // Older packages have lib/modules, newer ones usr/lib/modules: make both the same place.
-    std::os::unix::fs::symlink("usr/lib", tree.join("lib"))?;
+    fs::create_dir_all(&tree)?;
     let apt = PrivateApt::update(workspace, guest.name, &[guest.suite])?;
     let version = newest(&apt.names(guest.image)?, guest.image)
         .with_context(|| format!("{} has no package {}", guest.suite, guest.image))?;
@@ -121,7 +125,11 @@ fn make(workspace: &Workspace, guest: &Guest, folder: &Path, init: &Path) -> Res
     if let Some(modules) = guest.modules {
         apt.unpack(&format!("{modules}{version}"), &tree)?;
     }
-    let modules = tree.join("usr/lib/modules").join(&version);
+    if !tree.join("lib").exists() {
+        // Newer packages have only usr/lib/modules, and depmod looks in lib/modules.
+        symlink("usr/lib", tree.join("lib"))?;
+    }
+    let modules = tree.join("lib/modules").join(&version);
     if !modules.is_dir() {
         bail!("the package of {version} has no modules at {}", modules.display());
     }
@@ -156,7 +164,7 @@ fn version_key(version: &str) -> (Vec<u64>, bool) {
 /// needed at boot in the order in which they load.
 fn keep_modules(tree: &Path, version: &str, kept: &Path) -> Result<Vec<String>> {
     quiet(Command::new("depmod").arg("-b").arg(tree).arg(version).env("PATH", system_path()))?;
-    let from = tree.join("usr/lib/modules").join(version);
+    let from = tree.join("lib/modules").join(version);
     let dependencies = Dependencies::parse(&fs::read_to_string(from.join("modules.dep"))?);
     let _ = fs::remove_dir_all(kept);
     let to = kept.join("lib/modules").join(version);
@@ -259,7 +267,7 @@ fn initramfs(folder: &Path, version: &str, init: &Path, boot: &[String]) -> Resu
         fs::create_dir_all(stage.join(directory))?;
     }
     fs::copy("/bin/busybox", stage.join("bin/busybox")).context("busybox-static is not installed")?;
-    std::os::unix::fs::symlink("busybox", stage.join("bin/sh"))?;
+    symlink("busybox", stage.join("bin/sh"))?;
     fs::copy(init, stage.join("init"))?;
     quiet(Command::new("chmod").arg("755").arg(stage.join("init")))?;
     let modules = folder.join("kept/lib/modules").join(version);

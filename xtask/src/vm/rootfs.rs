@@ -2,6 +2,7 @@
 //! and an ext4 image of it made without mounting anything.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +15,7 @@ use crate::command::{as_root, quiet, step};
 use crate::workspace::Workspace;
 
 /// Raised when the recipe below changes in a way that its inputs do not show.
-const RECIPE: &str = "root 1";
+const RECIPE: &str = "root 2";
 /// Size of the image; unused parts take no space.
 const IMAGE_SIZE: &str = "2G";
 
@@ -62,6 +63,8 @@ fn unpack(list: &str, tree: &Path) -> Result<()> {
     quiet(as_root("rm", false).arg("-rf").arg(tree))?;
     let mut mmdebstrap = as_root("mmdebstrap", false);
     mmdebstrap.args(["--quiet", "--variant=extract", "--architectures=amd64"]);
+    // As on every present node: /bin is /usr/bin.
+    mmdebstrap.arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr");
     mmdebstrap.arg(format!("--include={}", package_names(list).join(",")));
     mmdebstrap.arg(RELEASE).arg(tree);
     for suite in [RELEASE.to_owned(), format!("{RELEASE}-security")] {
@@ -85,14 +88,11 @@ fn package_names(list: &str) -> Vec<&str> {
 /// Puts together the files that no package brings.
 fn add(additions: &Path, tree: &Path, guest_init: &Path, qexit: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(additions);
-    for directory in ["guest", "payload", "results", "work", "etc", "bin", "lib/modules", "usr/local/bin"] {
+    for directory in
+        ["guest", "payload", "results", "work", "etc", "usr/bin", "usr/lib/modules", "usr/local/bin"]
+    {
         fs::create_dir_all(additions.join(directory))?;
     }
-    // The tree has these as links to usr: add below usr as well.
-    fs::remove_dir_all(additions.join("bin"))?;
-    fs::remove_dir_all(additions.join("lib"))?;
-    fs::create_dir_all(additions.join("usr/lib/modules"))?;
-    fs::create_dir_all(additions.join("usr/bin"))?;
     fs::copy(guest_init, additions.join("guest/init"))?;
     quiet(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(additions.join("guest/qexit")).arg(qexit))?;
     quiet(Command::new("chmod").arg("755").arg(additions.join("guest/init")))?;
@@ -102,16 +102,15 @@ fn add(additions: &Path, tree: &Path, guest_init: &Path, qexit: &Path) -> Result
     fs::write(additions.join("etc/hostname"), "guest\n")?;
     fs::write(additions.join("etc/hosts"), "127.0.0.1 localhost guest\n")?;
     fs::write(additions.join("etc/machine-id"), "00000000000000000000000000000001\n")?;
-    if !tree.join("usr/bin/awk").exists() {
-        std::os::unix::fs::symlink("/bin/busybox", additions.join("usr/local/bin/awk"))?;
-    }
     for applet in ["nc", "wget", "vi"] {
         if !tree.join("usr/bin").join(applet).exists() {
-            std::os::unix::fs::symlink("/bin/busybox", additions.join("usr/local/bin").join(applet))?;
+            symlink("/bin/busybox", additions.join("usr/local/bin").join(applet))?;
         }
     }
-    if !tree.join("usr/bin/sh").exists() && !tree.join("bin/sh").exists() {
-        std::os::unix::fs::symlink("dash", additions.join("usr/bin/sh"))?;
+    for (name, program) in [("awk", "mawk"), ("sh", "dash")] {
+        if !tree.join("usr/bin").join(name).exists() {
+            symlink(program, additions.join("usr/bin").join(name))?;
+        }
     }
     Ok(())
 }
