@@ -1,0 +1,51 @@
+//! `cargo xtask bench NAME`: measures what the sensor costs, with released binaries on this machine.
+
+use std::os::unix::process::CommandExt;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::build;
+use crate::command::as_root;
+use crate::setup::{self, Group};
+use crate::workspace::Workspace;
+
+/// Options of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// What to measure.
+    #[arg(default_value = "exec")]
+    name: Benchmark,
+    /// Options for the benchmark itself.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// The benchmarks, named as the end-to-end runner names them.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Benchmark {
+    /// Storms of short processes, with and without the sensor.
+    Exec,
+}
+
+impl Benchmark {
+    /// The name of the runner's subcommand `e2e bench NAME`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+        }
+    }
+}
+
+/// Builds, then becomes the end-to-end runner's benchmark as root.
+pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
+    setup::ensure(workspace, Group::Build)?;
+    build::test_binaries(workspace)?;
+    let runner = workspace.release_binary("e2e");
+    let mut command = as_root(&runner, true);
+    command.current_dir(workspace.root()).args(["bench", options.name.name()]);
+    command.arg("--sensor").arg(workspace.release_binary("stride-sensor"));
+    command.arg("--atk").arg(workspace.release_binary("atk"));
+    command.args(&options.arguments);
+    Err(command.exec()).with_context(|| format!("cannot start {}", runner.display()))
+}
