@@ -26,6 +26,7 @@ pub struct Scratch {
 impl Scratch {
     /// This CPU's scratch space.
     #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "a map is shared memory; the slot is this CPU's alone")]
     pub fn of(map: &'static Array<Self>) -> Option<&'static mut Self> {
         // SAFETY: the helper takes no arguments.
         let cpu = unsafe { bpf_get_smp_processor_id() };

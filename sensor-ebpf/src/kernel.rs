@@ -206,22 +206,27 @@ impl<A: Access> Task<A> {
     }
 }
 
-handle! {
-    /// `struct cgroup`
-    Cgroup;
-}
+/// `struct cgroup`
+#[derive(Clone, Copy)]
+pub struct Cgroup<A>(Structure<A>);
 
 impl<A: Access> Cgroup<A> {
+    /// A handle over `pointer`.
+    #[inline(always)]
+    pub fn new(pointer: *const u8) -> Self {
+        Self(Structure::new(pointer))
+    }
+
     /// `kn->id`, the inode number of the cgroup's folder.
     #[inline(always)]
     pub fn id(self) -> u64 {
-        Structure::<A>::new(self.pointer(offset!(cgroup.kn))).field(offset!(kernfs_node.id))
+        Structure::<A>::new(self.0.pointer(offset!(cgroup.kn))).field(offset!(kernfs_node.id))
     }
 
     /// 0 for the unified hierarchy.
     #[inline(always)]
     pub fn hierarchy(self) -> u32 {
-        Structure::<A>::new(self.pointer(offset!(cgroup.root))).field(offset!(cgroup_root.hierarchy_id))
+        Structure::<A>::new(self.0.pointer(offset!(cgroup.root))).field(offset!(cgroup_root.hierarchy_id))
     }
 }
 

@@ -53,8 +53,8 @@ pub fn names(set: u64) -> impl Iterator<Item = &'static str> {
 
 /// The bit of a capability's name, with or without its prefix, in any case.
 pub fn bit(name: &str) -> Option<u32> {
-    let same = |known: &&str| known.eq_ignore_ascii_case(name) || known[4..].eq_ignore_ascii_case(name);
-    NAMES.iter().position(|known| same(&known)).map(|position| position as u32)
+    let same = |known: &str| known.eq_ignore_ascii_case(name) || known[4..].eq_ignore_ascii_case(name);
+    NAMES.iter().position(|known| same(known)).map(|position| position as u32)
 }
 
 #[cfg(test)]

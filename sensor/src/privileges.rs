@@ -42,7 +42,7 @@ pub fn effective() -> u64 {
 pub fn missing(set: u64) -> Vec<(&'static str, &'static str)> {
     let has = |name: &str| capability::bit(name).is_some_and(|bit| set >> bit & 1 != 0);
     let stand_in = has("CAP_SYS_ADMIN");
-    let lacks = |name: &&'static str| !has(name) && !(stand_in && matches!(*name, "CAP_BPF" | "CAP_PERFMON"));
+    let lacks = |name: &&'static str| !(has(name) || stand_in && matches!(*name, "CAP_BPF" | "CAP_PERFMON"));
     NEEDED.into_iter().filter(|(name, _)| lacks(name)).collect()
 }
 

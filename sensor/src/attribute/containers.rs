@@ -242,15 +242,17 @@ impl ContainerTable {
             return Some(handle);
         }
         let entry = self.cgroups.get(&cgroup_id).filter(|entry| &*entry.path != b"/");
-        if let Some((path, created)) = entry.map(|entry| (entry.path.clone(), entry.created)) {
-            if let Some(id) = self.places.id_by_cgroup(&self.hierarchy(), &path) {
-                let handle = self.handle(&id, cgroup_id, created);
-                self.search(&id, None, time);
-                if let Some(entry) = self.cgroups.get_mut(&cgroup_id) {
-                    entry.container = Some(Arc::clone(&handle));
-                }
-                return Some(handle);
+        let named = entry.and_then(|entry| {
+            let id = self.places.id_by_cgroup(&self.hierarchy(), &entry.path)?;
+            Some((id, entry.created))
+        });
+        if let Some((id, created)) = named {
+            let handle = self.handle(&id, cgroup_id, created);
+            self.search(&id, None, time);
+            if let Some(entry) = self.cgroups.get_mut(&cgroup_id) {
+                entry.container = Some(Arc::clone(&handle));
             }
+            return Some(handle);
         }
         let text = std::fs::read_to_string(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
         self.of_cgroup_text(&text, time)

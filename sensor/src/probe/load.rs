@@ -101,8 +101,8 @@ impl Probe {
         let hooks = attach_all(&mut ebpf, &btf, &offsets);
         let attached: Vec<AttachedHook> = hooks.iter().filter_map(|hook| hook.result.clone().ok()).collect();
         if attached.is_empty() {
-            let reasons = hooks.iter().filter_map(|hook| hook.result.as_ref().err());
-            return Err(LoadError::NoHook(reasons.cloned().next().unwrap_or_default()));
+            let mut reasons = hooks.iter().filter_map(|hook| hook.result.as_ref().err());
+            return Err(LoadError::NoHook(reasons.next().cloned().unwrap_or_default()));
         }
         Ok(Self {
             _ebpf: ebpf,
