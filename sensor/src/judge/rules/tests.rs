@@ -1,0 +1,331 @@
+//! Rule files as users write them: what loads, what matches, and what each mistake says.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Facts from a table: single values as text, lists as several.
+#[derive(Default)]
+struct Table(BTreeMap<&'static str, Vec<&'static [u8]>>);
+
+impl Table {
+    fn with(mut self, field: &'static str, values: &[&'static str]) -> Self {
+        self.0.insert(field, values.iter().map(|value| value.as_bytes()).collect());
+        self
+    }
+}
+
+impl Facts for Table {
+    fn get(&self, field: Field, key: Option<&Key>) -> Value<'_> {
+        let name = match key {
+            Some(Key::Name(name)) => format!("{}[{name}]", field.name()),
+            Some(Key::Index(index)) => format!("{}[{index}]", field.name()),
+            None => field.name().to_owned(),
+        };
+        let Some(value) = self.0.get(name.as_str()).and_then(|values| values.first()) else {
+            return Value::Missing;
+        };
+        let text = std::str::from_utf8(value).unwrap_or("");
+        match field.field_type() {
+            FieldType::Bool => Value::Bool(text == "true"),
+            FieldType::Number => Value::Number(text.parse().expect("a number")),
+            FieldType::Text | FieldType::List => Value::Text(value),
+        }
+    }
+
+    fn any(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.get(field.name()).is_some_and(|values| values.iter().any(|value| visit(value)))
+    }
+}
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned() }
+}
+
+fn load(text: &str) -> (RuleSet, Vec<RuleError>) {
+    RuleSet::load(vec![source("test.yaml", text)])
+}
+
+/// Names of the rules that match an exec.
+fn matching(set: &RuleSet, facts: &Table) -> Vec<String> {
+    let mut matches = Matches::default();
+    set.judge(EventKind::Exec, facts, &mut matches);
+    matches.rules.iter().map(|&index| set.rule(index).name.clone()).collect()
+}
+
+/// Whether a condition holds for some facts.
+fn holds(condition: &str, facts: &Table) -> bool {
+    let quoted = serde_json::to_string(condition).expect("a text");
+    let (set, errors) =
+        load(&format!("- rule: r\n  condition: {quoted}\n  output: o\n  priority: INFO\n  desc: d\n"));
+    assert!(errors.is_empty(), "{}", errors[0]);
+    !matching(&set, facts).is_empty()
+}
+
+#[test]
+fn every_operator() {
+    let facts = Table::default()
+        .with("proc.name", &["python3.11"])
+        .with("proc.pid", &["42"])
+        .with("proc.exepath", &["/usr/bin/python3.11"])
+        .with("exe.drift", &["true"])
+        .with("proc.names", &["python3.11", "script.py"])
+        .with("proc.env[LD_PRELOAD]", &["/tmp/x.so"])
+        .with("container.duration", &["5000000000"]);
+    for condition in [
+        "proc.name = python3.11",
+        "proc.name == 'python3.11'",
+        "proc.name != sh",
+        "proc.pid > 41 and proc.pid >= 42 and proc.pid < 43 and proc.pid <= 42 and proc.pid != 41",
+        "proc.pid in (1, 42, 3)",
+        "proc.name in (sh, python3.11)",
+        "proc.names in (script.py, other)",
+        "proc.names intersects (other, script.py)",
+        "proc.names != sh",
+        "proc.names endswith .py",
+        "proc.name contains thon and proc.name icontains THON",
+        "proc.name startswith py and proc.name endswith 11",
+        "proc.name glob 'py*[0-9]' and proc.name iglob 'PY*'",
+        "proc.name regex 'python[0-9.]+'",
+        "proc.exepath pmatch (/etc, /usr/bin) and proc.exepath pmatch /usr",
+        "proc.exepath pmatch (/usr/*/python*)",
+        "proc.env[LD_PRELOAD] exists and proc.env[LD_PRELOAD] startswith /tmp",
+        "exe.drift = true and exe.drift != false and not exe.drift = false",
+        "container.duration < 30s and container.duration > 4s",
+        "proc.name bcontains 7974 and proc.name bstartswith 7079",
+        "not user.uid exists",
+    ] {
+        assert!(holds(condition, &facts), "{condition}");
+    }
+    for condition in [
+        "proc.name = python",
+        "proc.name regex 'python'",
+        "proc.names in (sh)",
+        "proc.names != script.py",
+        "proc.exepath pmatch (/usr/bi)",
+        "proc.env[LD_AUDIT] exists",
+        "user.uid = 0",
+        "user.uid != 0",
+        "proc.cwd != /",
+        "proc.pid in ()",
+    ] {
+        assert!(!holds(condition, &facts), "{condition}");
+    }
+}
+
+#[test]
+fn ten_mistakes_are_ten_errors_at_their_places() {
+    let text = "\
+- list: shells
+  items: [sh, bash]
+- macro: loop
+  condition: proc.name = a or loop2
+- macro: loop2
+  condition: not loop
+- rule: one
+  desc: unknown field, unknown operator is another rule
+  condition: >
+    evt.type = execve and
+    proc.exepat = /bin/sh
+  output: out %proc.nam
+  priority: WARNING
+- rule: two
+  desc: d
+  condition: proc.name startwith a
+  output: o
+  priority: WARNING
+- rule: three
+  desc: d
+  condition: proc.pid = many
+  output: o
+  priority: LOUD
+- rule: four
+  desc: d
+  condition: proc.name in (shells) and shels
+  output: o
+  priority: INFO
+- rule: five
+  desc: d
+  condition: proc.name regex '(a'
+  output: o
+  priority: INFO
+- rule: six
+  desc: d
+  condition: loop
+  output: o
+  priority: INFO
+- rule: seven
+  condition: proc.name = a
+  ouput: o
+  priority: INFO
+- rule: good
+  desc: d
+  condition: proc.name = good
+  output: o
+  priority: INFO
+";
+    let (set, errors) = load(text);
+    insta::assert_snapshot!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"));
+    assert_eq!(set.rules().iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["good"]);
+}
+
+#[test]
+fn broken_yaml_and_strange_items_are_errors() {
+    for (text, code) in [
+        ("- rule: [", Code::Yaml),
+        ("rule: x", Code::Yaml),
+        ("- a", Code::Yaml),
+        ("- foo: 1", Code::UnknownKey),
+        ("- list: a\n  items: [a]\n- list: b", Code::MissingKey),
+        ("- macro: m\n  condition: [a]", Code::BadValue),
+        ("- rule: r\n  rule: s", Code::BadValue),
+        ("- list: a\n  items: [b]\n- list: b\n  items: [a]", Code::Cycle),
+        (
+            "- rule: r\n  condition: proc.name = a\n  output: o\n  priority: INFO\n  exceptions: []",
+            Code::NotSupported,
+        ),
+        (
+            "- rule: r\n  condition: proc.name = a\n  output: o\n  priority: INFO\n  stride: [x]",
+            Code::BadValue,
+        ),
+        (
+            "- rule: r\n  condition: proc.name = a\n  output: o\n  priority: INFO\n  attack: [T1]",
+            Code::BadValue,
+        ),
+        ("- rule: r\n  condition: exe.drift = maybe\n  output: o\n  priority: INFO", Code::TypeMismatch),
+        ("- rule: r\n  condition: proc.pid contains 1\n  output: o\n  priority: INFO", Code::BadOperator),
+        ("- rule: r\n  condition: proc.name[1] = a\n  output: o\n  priority: INFO", Code::UnknownField),
+        ("- rule: r\n  condition: proc.env = a\n  output: o\n  priority: INFO", Code::UnknownField),
+        ("- rule: r\n  condition: proc.name\n  output: o\n  priority: INFO", Code::Syntax),
+        (
+            "- rule: r\n  enabled: perhaps\n  condition: proc.name = a\n  output: o\n  priority: INFO",
+            Code::BadValue,
+        ),
+    ] {
+        let (_, errors) = load(text);
+        assert_eq!(errors.first().map(|error| error.code), Some(code), "{text}\n{errors:?}");
+    }
+}
+
+#[test]
+fn later_files_change_what_earlier_ones_say() {
+    let first = "
+- macro: young
+  condition: container.duration < 30s
+- list: names
+  items: [a]
+- rule: r
+  desc: d
+  condition: young and proc.name in (names)
+  output: o
+  priority: INFO
+- rule: off
+  desc: d
+  condition: proc.name = a
+  output: o
+  priority: INFO
+";
+    let second = "
+- macro: young
+  condition: container.duration < 1s
+- list: names
+  items: [b]
+- rule: off
+  enabled: false
+- rule: r
+  priority: CRITICAL
+";
+    let facts = |name, age| Table::default().with("proc.name", &[name]).with("container.duration", &[age]);
+    let (set, errors) = RuleSet::load(vec![source("1", first), source("2", second)]);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(matching(&set, &facts("b", "1")), ["r"]);
+    assert!(matching(&set, &facts("a", "1")).is_empty());
+    assert!(matching(&set, &facts("b", "2000000000")).is_empty());
+    assert_eq!(set.rules()[0].severity, Severity::Critical);
+    assert_eq!(set.disabled(), ["off"]);
+}
+
+#[test]
+fn the_first_rule_of_an_id_speaks() {
+    let rule = |name: &str, id: &str, value: &str| {
+        format!(
+            "- rule: {name}\n  id: {id}\n  desc: d\n  condition: proc.name startswith {value}\n  output: o\n  priority: INFO\n"
+        )
+    };
+    let text = [rule("ab", "x", "ab"), rule("a", "x", "a"), rule("other", "y", "a")].concat();
+    let (set, errors) = load(&text);
+    assert!(errors.is_empty());
+    assert_eq!(matching(&set, &Table::default().with("proc.name", &["abc"])), ["ab", "other"]);
+    assert_eq!(matching(&set, &Table::default().with("proc.name", &["ac"])), ["a", "other"]);
+}
+
+#[test]
+fn rules_are_asked_only_for_their_kinds_of_event() {
+    let text = "
+- rule: exec
+  desc: d
+  condition: evt.type in (execve, execveat) and proc.name exists
+  output: o
+  priority: INFO
+- rule: not exec
+  desc: d
+  condition: not evt.type = execve
+  output: o
+  priority: INFO
+";
+    let (set, errors) = load(text);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(set.hooks_of(&set.rules()[0]), ["exec"]);
+    assert_eq!(set.hooks_of(&set.rules()[1]), ["fork", "exit", "cgroup_create", "cgroup_remove"]);
+}
+
+#[test]
+fn stride_follows_from_tags_and_severity_from_priority() {
+    let text = "
+- rule: r
+  desc: d
+  condition: proc.name = a
+  output: o
+  priority: ERROR
+  tags: [container, mitre_credential_access, T1555]
+";
+    let (set, errors) = load(text);
+    assert!(errors.is_empty(), "{errors:?}");
+    let rule = &set.rules()[0];
+    assert_eq!((rule.id.as_str(), rule.severity), ("r", Severity::High));
+    assert_eq!(rule.stride, [Stride::InformationDisclosure]);
+}
+
+#[test]
+fn large_sets_and_deep_macros_are_bounded() {
+    let mut text = String::from("- macro: m0\n  condition: proc.name = a and proc.name = b\n");
+    for level in 1..40 {
+        text.push_str(&format!("- macro: m{level}\n  condition: m{0} and m{0}\n", level - 1));
+    }
+    text.push_str("- rule: r\n  desc: d\n  condition: m30\n  output: o\n  priority: INFO\n");
+    let (_, errors) = load(&text);
+    assert_eq!(errors.first().map(|error| error.code), Some(Code::TooLarge));
+
+    let items: Vec<String> = (0..100_000).map(|number| format!("item{number}")).collect();
+    let text = format!(
+        "- list: l\n  items: [{}]\n- rule: r\n  desc: d\n  condition: proc.name in (l)\n  output: o\n  priority: INFO\n",
+        items.join(", ")
+    );
+    let (set, errors) = load(&text);
+    assert!(errors.is_empty());
+    assert_eq!(matching(&set, &Table::default().with("proc.name", &["item99999"])), ["r"]);
+}
+
+proptest! {
+    #[test]
+    fn no_file_panics(text in "(- (rule|macro|list): [a-z]{1,3}\n  (condition|items|output): [a-z=() .\"'\\[\\]%&*!|>-]{0,30}\n){0,5}") {
+        let _ = load(&text);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = load(&text);
+    }
+}
