@@ -1,29 +1,36 @@
 //! Puts records together and writes them to their ring. The only writer of rings and counters.
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
-use aya_ebpf::maps::Array;
-use sensor_ebpf::abi::{ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED};
+use aya_ebpf::maps::{Array, RingBuf};
+use sensor_ebpf::abi::{ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED, RingClass};
 
-use crate::bounds::masked;
-use crate::maps::{COUNTERS, LINEAGE};
+use crate::bounds::opaque;
+use crate::maps::{COUNTERS, CRITICAL, LINEAGE};
 
-/// Mask of offsets into [`Scratch::data`].
-const DATA_MASK: u64 = 64 * 1024 - 1;
 /// Longest single read into scratch space.
 pub const READ_MAX: usize = ARGS_HEAD_MAX;
 
-/// One CPU's work space: the fixed record first, its spans behind it, then the state of a walk.
+/// Work space for exec and cgroup records, which may be 64 KiB long.
+pub type ExecScratch = Scratch<{ 64 * 1024 + READ_MAX }>;
+/// Work space for action records, which may be 16 KiB long.
+pub type ActionScratch = Scratch<{ 16 * 1024 + READ_MAX }>;
+
+/// Work space: the fixed record first, its spans behind it, then the state of a walk. `BYTES` is a power of two and
+/// [`READ_MAX`] beyond it, so that a read of any length fits at any masked offset.
 #[repr(C)]
-pub struct Scratch {
+pub struct Scratch<const BYTES: usize> {
     /// Record and spans.
-    pub data: [u8; DATA_MASK as usize + 1 + READ_MAX],
+    pub data: [u8; BYTES],
     /// State of the path walk in progress.
     pub walk: crate::path::Walk,
     /// State of the environment search in progress.
     pub search: crate::user_memory::Search,
 }
 
-impl Scratch {
+impl<const BYTES: usize> Scratch<BYTES> {
+    /// Mask of offsets into `data`.
+    const MASK: u64 = (BYTES - READ_MAX) as u64 - 1;
+
     /// This CPU's scratch space.
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "a map is shared memory; the slot is this CPU's alone")]
@@ -39,9 +46,17 @@ impl Scratch {
     #[inline(always)]
     pub fn at(&mut self, offset: u64) -> *mut u8 {
         // SAFETY: the masked offset lies within `data`.
-        unsafe { self.data.as_mut_ptr().add(masked::<DATA_MASK>(offset) as usize) }
+        unsafe { self.data.as_mut_ptr().add((opaque(offset) & Self::MASK) as usize) }
     }
 
+    /// Clamps a length or position to what the work space holds.
+    #[inline(always)]
+    pub fn clamp(offset: u64) -> u64 {
+        opaque(offset) & Self::MASK
+    }
+}
+
+impl ExecScratch {
     /// The fixed part of an exec record.
     #[inline(always)]
     pub fn exec(&mut self) -> &mut ExecRecord {
@@ -80,6 +95,12 @@ impl Tally {
         self.counters.too_big += 1;
     }
 
+    /// A process found no room in the map that the filters ask.
+    #[inline(always)]
+    pub fn untracked(&mut self) {
+        self.counters.untracked += 1;
+    }
+
     /// A header for this event. `size` is filled by [`Tally::send`] for records that are put together in scratch space.
     #[inline(always)]
     pub fn header(&self, size: usize) -> Header {
@@ -96,8 +117,8 @@ impl Tally {
 
     /// Sends the first `size` bytes of the scratch space, whose header is completed here.
     #[inline(always)]
-    pub fn send(self, scratch: &mut Scratch, size: u64, read_failed: bool) {
-        let size = masked::<DATA_MASK>(size);
+    pub fn send<const BYTES: usize>(self, scratch: &mut Scratch<BYTES>, size: u64, read_failed: bool) {
+        let size = Scratch::<BYTES>::clamp(size);
         let header = scratch.data.as_mut_ptr().cast::<Header>();
         // SAFETY: the header lies at the start of the scratch space.
         unsafe {
@@ -112,7 +133,11 @@ impl Tally {
 
     #[inline(always)]
     fn finish(self, data: *mut u8, size: u64) {
-        let ring = core::ptr::from_ref(&LINEAGE).cast_mut().cast();
+        let ring: &'static RingBuf = match self.kind.class() {
+            RingClass::Lineage => &LINEAGE,
+            RingClass::Critical => &CRITICAL,
+        };
+        let ring = core::ptr::from_ref(ring).cast_mut().cast();
         // SAFETY: `data` holds `size` readable bytes, which the verifier checks again.
         let result = unsafe { aya_ebpf::helpers::bpf_ringbuf_output(ring, data.cast(), size, 0) };
         if result == 0 {

@@ -144,6 +144,13 @@ impl<A: Access> Task<A> {
         Structure::new(self.pointer(offset!(task.signal)))
     }
 
+    /// `real_cred` (the objective credentials): others than the subjective ones while the kernel acts for somebody else,
+    /// as overlayfs does.
+    #[inline(always)]
+    pub fn acts_for_another(self) -> bool {
+        self.pointer(offset!(task.real_cred)) != self.pointer(offset!(task.cred))
+    }
+
     /// Id of the cgroup in the unified hierarchy.
     #[inline(always)]
     pub fn cgroup_id(self) -> u64 {

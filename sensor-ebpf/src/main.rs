@@ -2,9 +2,17 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
+mod action;
+#[cfg(target_arch = "bpf")]
 mod bounds;
 #[cfg(target_arch = "bpf")]
+mod contained;
+#[cfg(target_arch = "bpf")]
 mod emit;
+#[cfg(target_arch = "bpf")]
+mod entries;
+#[cfg(target_arch = "bpf")]
+mod file;
 #[cfg(target_arch = "bpf")]
 mod hooks;
 #[cfg(target_arch = "bpf")]

@@ -8,8 +8,9 @@ use sensor_ebpf::abi::{
     FILE_DETACHED_MOUNT, FILE_FOREIGN_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_PATH_TRUNCATED, PATH_MAX,
 };
 
-use crate::emit::Scratch;
-use crate::kernel::{Probed, Structure, offset};
+use crate::action::slot_at;
+use crate::emit::{ExecScratch, Scratch};
+use crate::kernel::{Access, Probed, Structure, Task, offset};
 use crate::maps::EXEC_SCRATCH;
 
 /// Components handled in one call of [`walk_components`].
@@ -44,7 +45,17 @@ pub struct Walk {
     done: u32,
 }
 
+/// Which work space a walk writes to.
+#[derive(Clone, Copy)]
+pub enum Walker {
+    /// This CPU's exec scratch space.
+    Exec,
+    /// An action slot.
+    Action(u32),
+}
+
 /// Where the process stands, which a path is seen from.
+#[derive(Clone, Copy)]
 pub struct Place {
     /// Its root: `struct vfsmount *`.
     pub root_vfsmount: *const u8,
@@ -54,11 +65,26 @@ pub struct Place {
     pub mount_namespace: *const u8,
 }
 
-/// Writes the components of `vfsmount`/`dentry` at `position` of the exec scratch space, leaf first, each ended by NUL.
-/// Gives the bytes written and `FILE_*` flags.
+impl Place {
+    /// Where a task stands.
+    #[inline(always)]
+    pub fn of<A: Access>(task: Task<A>) -> Self {
+        let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
+        let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
+        Self {
+            root_vfsmount: fs.pointer(offset!(fs.root_mnt)),
+            root_dentry: fs.pointer(offset!(fs.root_dentry)),
+            mount_namespace: proxy.pointer(offset!(nsproxy.mnt_ns)),
+        }
+    }
+}
+
+/// Writes the components of `vfsmount`/`dentry` at `position` of the walker's scratch space, leaf first, each ended by
+/// NUL. Gives the bytes written and `FILE_*` flags.
 #[inline(always)]
-pub fn walk(
-    scratch: &mut Scratch,
+pub fn walk<const BYTES: usize>(
+    walker: Walker,
+    scratch: &mut Scratch<BYTES>,
     position: u64,
     vfsmount: *const u8,
     dentry: *const u8,
@@ -88,7 +114,11 @@ pub fn walk(
     unsafe { core::ptr::write_volatile(&raw mut scratch.walk, state) };
     let mut calls = 0;
     while calls < CALLS {
-        if walk_components(STEPS) != 0 {
+        let ended = match walker {
+            Walker::Exec => walk_components(STEPS),
+            Walker::Action(slot) => walk_action_components(STEPS, slot),
+        };
+        if ended != 0 {
             break;
         }
         calls += 1;
@@ -100,11 +130,28 @@ pub fn walk(
     (state.position.wrapping_sub(state.start), flags)
 }
 
-/// Walks up to `steps` components; not zero once the walk has ended.
+/// Walks up to `steps` components in the exec scratch space; not zero once the walk has ended.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn walk_components(steps: u32) -> u32 {
-    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else { return 1 };
+    match ExecScratch::of(&EXEC_SCRATCH) {
+        Some(scratch) => take_steps(scratch, steps),
+        None => 1,
+    }
+}
+
+/// Walks up to `steps` components in an action slot; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_action_components(steps: u32, slot: u32) -> u32 {
+    match slot_at(slot) {
+        Some(slot) => take_steps(&mut slot.scratch, steps),
+        None => 1,
+    }
+}
+
+#[inline(always)]
+fn take_steps<const BYTES: usize>(scratch: &mut Scratch<BYTES>, steps: u32) -> u32 {
     let mut step = 0;
     while step < STEPS {
         if step >= steps || !walk_component(scratch) {
@@ -118,7 +165,7 @@ pub extern "C" fn walk_components(steps: u32) -> u32 {
 
 /// One component; false once the walk has ended.
 #[inline(always)]
-fn walk_component(scratch: &mut Scratch) -> bool {
+fn walk_component<const BYTES: usize>(scratch: &mut Scratch<BYTES>) -> bool {
     let state = &mut scratch.walk;
     let dentry = Structure::<Probed>::new(state.dentry as *const u8);
     let mount = Structure::<Probed>::new(state.mount as *const u8);

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str}
 use sensor_ebpf::abi::{ARGS_HEAD_MAX, ARGS_TAIL_MAX, ENVIRONMENT_MAX};
 
 use crate::bounds::at_most;
-use crate::emit::Scratch;
+use crate::emit::ExecScratch;
 use crate::maps::EXEC_SCRATCH;
 
 /// Variables looked at in one call of [`search_variables`].
@@ -33,7 +33,7 @@ pub struct Search {
 /// Copies `start..end` of user memory to `position`: the head, and the tail if it is longer. Gives the bytes of both,
 /// and whether a read failed.
 #[inline(always)]
-pub fn copy_args(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> (u32, u32, bool) {
+pub fn copy_args(scratch: &mut ExecScratch, position: u64, start: u64, end: u64) -> (u32, u32, bool) {
     let length = end.wrapping_sub(start);
     if end <= start {
         return (0, 0, false);
@@ -53,7 +53,7 @@ pub fn copy_args(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> 
 }
 
 #[inline(always)]
-fn copy<const MAX: usize>(scratch: &mut Scratch, position: u64, address: u64, length: u64) -> bool {
+fn copy<const MAX: usize>(scratch: &mut ExecScratch, position: u64, address: u64, length: u64) -> bool {
     let length = if length > MAX as u64 { MAX as u64 } else { length };
     let target = scratch.at(position);
     // SAFETY: the scratch space has room for the longest read at any position; the helper checks the user address.
@@ -63,7 +63,7 @@ fn copy<const MAX: usize>(scratch: &mut Scratch, position: u64, address: u64, le
 /// Keeps the variables that steer loaders, interpreters and shells; the others, which may hold secrets, never leave the
 /// kernel. Gives the bytes kept and whether the search ended early.
 #[inline(always)]
-pub fn copy_environment(scratch: &mut Scratch, position: u64, start: u64, end: u64) -> (u32, bool) {
+pub fn copy_environment(scratch: &mut ExecScratch, position: u64, start: u64, end: u64) -> (u32, bool) {
     let search =
         Search { next: start, end, position: position as u32, start: position as u32, done: 0, reserved: 0 };
     // SAFETY: a plain write to the map; volatile, so that the callee, which has a pointer of its own, sees it.
@@ -84,7 +84,7 @@ pub fn copy_environment(scratch: &mut Scratch, position: u64, start: u64, end: u
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn search_variables(steps: u32) -> u32 {
-    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else { return 1 };
+    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else { return 1 };
     let mut step = 0;
     while step < STEPS {
         if step >= steps || !search_variable(scratch) {
@@ -97,7 +97,7 @@ pub extern "C" fn search_variables(steps: u32) -> u32 {
 
 /// One variable; false once the search has ended.
 #[inline(always)]
-fn search_variable(scratch: &mut Scratch) -> bool {
+fn search_variable(scratch: &mut ExecScratch) -> bool {
     let search = &mut scratch.search;
     let (next, position) = (search.next, search.position);
     if next >= search.end {

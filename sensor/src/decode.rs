@@ -1,13 +1,17 @@
 //! Bytes of a record to an [`Event`]: every field parsed, every length checked, nothing transmuted.
 
 use sensor_ebpf::abi::{
-    ARGS_HEAD_MAX, Credentials, Descriptor, EXEC_ENVIRONMENT_TRUNCATED, EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE,
+    ACTION_VALUES, ARGS_HEAD_MAX, Credentials, Descriptor, EXEC_ENVIRONMENT_TRUNCATED, EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE,
     EXEC_SPANS, EXEC_WORKING_FOLDER_OUTSIDE_ROOT, EXEC_WORKING_FOLDER_TRUNCATED, EventKind, FILE_NO_PARENT,
-    FILE_PATH_TRUNCATED, FileFacts, Header, Namespaces, RECORD_READ_FAILED, SPAN_ARGS_HEAD, SPAN_ARGS_TAIL,
-    SPAN_ENVIRONMENT, SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER,
+    FILE_PATH_TRUNCATED, FileFacts, Header, Namespaces, RECORD_READ_FAILED, RESULT_NOT_KNOWN, SPAN_ARGS_HEAD, SPAN_ARGS_TAIL,
+    SPAN_ENVIRONMENT, SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
-use crate::event::{Args, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey};
+
+use crate::event::{Action, ActionFile, Args, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
+
+const TYPE_MASK: u32 = 0o170_000;
+const TYPE_FOLDER: u32 = 0o040_000;
 
 /// Why a record cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +66,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         EventKind::Exit => Body::Exit(exit(&mut reader)?),
         EventKind::CgroupCreate => Body::CgroupCreate(cgroup(&mut reader)?),
         EventKind::CgroupRemove => Body::CgroupRemove(cgroup(&mut reader)?),
+        action => Body::Action(Box::new(self::action(&mut reader, action)?)),
     };
     Ok(Event { time: header.time, read_failed: header.flags & RECORD_READ_FAILED != 0, body })
 }
@@ -87,6 +92,71 @@ fn cgroup(reader: &mut Reader<'_>) -> Result<Cgroup, DecodeError> {
     let hierarchy = reader.u32()?;
     let length = reader.u32()?;
     Ok(Cgroup { id, hierarchy, path: reader.take(length as usize)?.to_vec() })
+}
+
+fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeError> {
+    let subject = subject(reader)?;
+    let (file, other_file) = (reader.file()?, reader.file()?);
+    let (target, _) = reader.process()?;
+    let target_namespaces = reader.namespaces()?;
+    let target_credentials = reader.credentials()?;
+    let target_cgroup_id = reader.u64()?;
+    let mut values = [0; ACTION_VALUES];
+    for value in &mut values {
+        *value = reader.u64()?;
+    }
+    let result = reader.u32()? as i32;
+    let lengths = [reader.u32()?, reader.u32()?, reader.u32()?];
+    let components = reader.take(lengths[TEXT_PATH] as usize)?;
+    let other_components = reader.take(lengths[TEXT_OTHER_PATH] as usize)?;
+    let text = reader.take(lengths[TEXT_PLAIN] as usize)?.to_vec();
+    let of = |facts: FileFacts, components: &[u8]| {
+        let is_there = facts.inode != 0 || !components.is_empty();
+        is_there.then(|| {
+            let rooted = facts.flags & (FILE_NO_PARENT | FILE_PATH_TRUNCATED) == 0;
+            // Where the hook knows no mount there is no path to show.
+            let whole = if components.is_empty() && facts.mode & TYPE_MASK != TYPE_FOLDER {
+                Vec::new()
+            } else {
+                path(components, rooted)
+            };
+            ActionFile { path: whole, facts }
+        })
+    };
+    Ok(Action {
+        kind,
+        subject,
+        file: of(file, components),
+        other_file: of(other_file, other_components),
+        target: (target.pid != 0).then_some(target),
+        target_namespaces,
+        target_credentials,
+        target_cgroup_id,
+        values,
+        result: (result != RESULT_NOT_KNOWN).then_some(result),
+        text,
+    })
+}
+
+fn subject(reader: &mut Reader<'_>) -> Result<Subject, DecodeError> {
+    let (process, thread_id) = reader.process()?;
+    let (parent, _) = reader.process()?;
+    Ok(Subject {
+        process,
+        thread_id,
+        parent,
+        cgroup_id: reader.u64()?,
+        namespaces: reader.namespaces()?,
+        credentials: reader.credentials()?,
+        user_namespace_level: reader.u32()?,
+        namespace_pid: reader.u32()?,
+        seccomp_mode: reader.u32()?,
+        flags: reader.u32()?,
+        command: until_nul(reader.take(16)?).to_vec(),
+        root_inode: reader.u64()?,
+        root_device: reader.u32()?,
+        rung: reader.u32()?,
+    })
 }
 
 fn exec(reader: &mut Reader<'_>) -> Result<Exec, DecodeError> {

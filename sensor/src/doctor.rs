@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::attribute::{AttributeOptions, Attributor};
+use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::judge::rules::{RuleSet, builtin};
 use crate::privileges;
 use crate::probe::{Probe, ProbeOptions};
@@ -26,6 +26,7 @@ impl Report {
     /// Looks at this node. The hooks are attached for a moment, so that what is said of them is true.
     pub fn make() -> Self {
         let options = AttributeOptions::default();
+        let host = host_namespaces(&options);
         let attributor = Attributor::new(options);
         let missing = privileges::missing(privileges::effective());
         let list = |items: Vec<&str>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
@@ -39,7 +40,7 @@ impl Report {
             ("runtime_binaries", attributor.runtime().len().to_string()),
             ("capabilities_missing", list(missing.iter().map(|(name, _)| *name).collect())),
         ];
-        let loaded = Probe::load(&ProbeOptions::default());
+        let loaded = Probe::load(&ProbeOptions { host, ..ProbeOptions::default() });
         let (hooks, missing_fields, problem) = match &loaded {
             Ok(probe) => {
                 let hooks = probe.hooks.iter().map(|hook| {

@@ -1,5 +1,6 @@
 //! What happened, as user space understands it: the output of decode and the input of attribution.
 
+pub use crate::action::{Action, ActionFile, Subject};
 pub use sensor_ebpf::abi::{Credentials, Descriptor, EventKind, FileFacts, Namespaces};
 use sensor_ebpf::abi::{
     FILE_DETACHED_MOUNT, FILE_FOREIGN_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_OVERLAY,
@@ -30,17 +31,20 @@ pub enum Body {
     CgroupCreate(Cgroup),
     /// A cgroup was removed.
     CgroupRemove(Cgroup),
+    /// A process did something.
+    Action(Box<Action>),
 }
 
 impl Event {
     /// The event's kind.
     pub fn kind(&self) -> EventKind {
-        match self.body {
+        match &self.body {
             Body::Fork(_) => EventKind::Fork,
             Body::Exec(_) => EventKind::Exec,
             Body::Exit(_) => EventKind::Exit,
             Body::CgroupCreate(_) => EventKind::CgroupCreate,
             Body::CgroupRemove(_) => EventKind::CgroupRemove,
+            Body::Action(action) => action.kind,
         }
     }
 }

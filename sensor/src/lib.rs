@@ -4,6 +4,7 @@
 
 pub mod probe;
 
+pub mod action;
 pub mod decode;
 pub mod event;
 

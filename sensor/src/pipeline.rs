@@ -13,7 +13,7 @@ use crate::clock::{Clock, boot_nanoseconds};
 use crate::config::Scope;
 use crate::decode::decode;
 use crate::judge::Judges;
-use crate::probe::Ring;
+use crate::probe::Rings;
 use crate::sink::record::{self, Origin};
 use crate::sink::{Health, Metrics, Outlet, Output};
 
@@ -52,13 +52,16 @@ pub struct Spine {
 
 impl Spine {
     /// Runs until `stop` is set and the ring is empty.
-    pub fn run(&mut self, ring: &mut Ring, stop: &AtomicBool) {
+    pub fn run(&mut self, rings: &mut Rings, stop: &AtomicBool) {
         let mut next_tick = Instant::now();
         let mut stopping = None;
         loop {
-            let (records, bytes) = ring.drain(BATCH, |record| self.record(record));
+            let records = rings.drain(BATCH, |record| self.record(record));
             if Instant::now() >= next_tick {
-                self.metrics.ring("lineage", bytes, ring.capacity());
+                for (name, ring) in [("lineage", &mut rings.lineage), ("critical", &mut rings.critical)] {
+                    let capacity = ring.capacity();
+                    self.metrics.ring(name, ring.take_fullest(), capacity);
+                }
                 self.tick();
                 next_tick = Instant::now() + TICK;
             }
@@ -68,7 +71,7 @@ impl Spine {
                     return;
                 }
             } else if records < BATCH {
-                ring.wait(WAIT);
+                rings.wait(WAIT);
             }
         }
     }

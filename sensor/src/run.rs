@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use crate::attribute::{AttributeOptions, Attributor};
+use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::cli::{Exit, RunArguments};
 use crate::clock::Clock;
 use crate::config::{Attach, Config, ConfigError, Layer, LogContent, Surroundings};
@@ -15,7 +15,7 @@ use crate::judge::Judges;
 use crate::judge::rules::{RuleSet, builtin, describe};
 use crate::pipeline::Spine;
 use crate::privileges::{self, MissingPrivileges};
-use crate::probe::{LoadError, Probe, ProbeOptions};
+use crate::probe::{Filter, Ladder, LoadError, Probe, ProbeOptions};
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
 
@@ -68,14 +68,13 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let config = Config::merge(arguments.layer(), file, &Surroundings::read())?;
     let rules = load_rules(&config)?;
     privileges::check()?;
-    let mut probe = Probe::load(&ProbeOptions::default())?;
+    let attribute = options(&config);
+    let ladder = ladder(config.attach);
+    let mut probe = Probe::load(&ProbeOptions { ladder, host: host_namespaces(&attribute) })?;
     for hook in &probe.hooks {
         if let Err(reason) = &hook.result {
             warn!(hook = hook.name, target = hook.target, reason, "hook not attached");
         }
-    }
-    if matches!(config.attach, Attach::Fentry | Attach::Kprobe) {
-        info!("process and cgroup hooks have one way in (tp_btf); --attach concerns none of them");
     }
 
     let metrics = Arc::new(Metrics::new(BuildInfo {
@@ -92,8 +91,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         metrics.watch_kernel(counters);
     }
 
-    let mut attributor = Attributor::new(options(&config));
+    let mut attributor = Attributor::new(attribute);
     attributor.seed();
+    feed(&mut probe.filter, &attributor);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -118,7 +118,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let thread = std::thread::Builder::new()
         .name("spine".to_owned())
         .spawn(move || {
-            spine.run(&mut probe.lineage, &spine_stop);
+            spine.run(&mut probe.rings, &spine_stop);
             // The hooks are detached before the sinks are told that nothing more comes.
             drop(probe);
         })
@@ -173,6 +173,28 @@ pub fn rule_set(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<Rule
     }
     let text = lines(&mut errors.iter().map(ToString::to_string));
     Err(RunError::Rules(format!("{text}\n\n{} errors in rules", errors.len())))
+}
+
+/// Tells the filters in the kernel what was there before the sensor.
+fn feed(filter: &mut Filter, attributor: &Attributor) {
+    let contained = attributor.contained().filter(|pid| filter.contain(*pid).is_err()).count();
+    let mut watched = 0;
+    for (device, inode) in attributor.runtime().iter() {
+        watched += usize::from(filter.watch(device, inode).is_err());
+    }
+    if contained + watched > 0 {
+        warn!(contained, watched, "the kernel's filter maps are full");
+    }
+}
+
+fn ladder(attach: Attach) -> Ladder {
+    match attach {
+        Attach::Auto => Ladder::Auto,
+        Attach::Lsm => Ladder::Lsm,
+        Attach::Fentry => Ladder::Fentry,
+        Attach::Kprobe => Ladder::Kprobe,
+        Attach::Tracepoint => Ladder::Tracepoint,
+    }
 }
 
 fn options(config: &Config) -> AttributeOptions {

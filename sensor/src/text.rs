@@ -56,6 +56,20 @@ fn is_hidden(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// What a file is, by its `i_mode`.
+pub fn file_type(mode: u32) -> &'static str {
+    match mode & 0o170_000 {
+        0o010_000 => "fifo",
+        0o020_000 => "char",
+        0o040_000 => "directory",
+        0o060_000 => "block",
+        0o100_000 => "regular",
+        0o120_000 => "symlink",
+        0o140_000 => "socket",
+        _ => "other",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

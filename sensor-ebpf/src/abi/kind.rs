@@ -1,49 +1,109 @@
 //! The kinds of records, and the ring each of them travels in.
 
-/// What a record tells. The number is part of the ABI: never reuse one.
+macro_rules! kinds {
+    ($($variant:ident = $number:literal $name:literal $class:ident $doc:literal)*) => {
+        /// What a record tells. The number is part of the ABI: never reuse one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum EventKind {
+            $(#[doc = $doc] $variant = $number,)*
+        }
+
+        impl EventKind {
+            /// All kinds, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The kind of a number read from a record; `None` for one this version does not know.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The name used in JSON, metrics and documents.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The ring it travels in.
+            pub const fn class(self) -> RingClass {
+                match self {
+                    $(Self::$variant => RingClass::$class,)*
+                }
+            }
+
+            /// One sentence for documents.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $doc,)*
+                }
+            }
+        }
+    };
+}
+
+/// A ring. Each has its own room, so that a flood of one class cannot push out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u16)]
-pub enum EventKind {
-    /// A new process (threads are filtered in the kernel).
-    Fork = 1,
-    /// A process replaced its program.
-    Exec = 2,
-    /// The last thread of a process ended.
-    Exit = 3,
-    /// A cgroup was created.
-    CgroupCreate = 4,
-    /// A cgroup was removed.
-    CgroupRemove = 5,
+pub enum RingClass {
+    /// The life of processes and cgroups, in the order in which it happened.
+    Lineage,
+    /// Rare actions of high value.
+    Critical,
+}
+
+impl RingClass {
+    /// The name used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lineage => "lineage",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// Number of slots in maps that are indexed by kind. Slot 0 is never used, so that a zeroed record is no valid one.
-pub const KIND_SLOTS: usize = 6;
+pub const KIND_SLOTS: usize = EventKind::ALL.len() + 1;
 
-impl EventKind {
-    /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; KIND_SLOTS - 1] =
-        [Self::Fork, Self::Exec, Self::Exit, Self::CgroupCreate, Self::CgroupRemove];
-
-    /// The kind of a number read from a record; `None` for one this version does not know.
-    pub const fn from_number(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Self::Fork),
-            2 => Some(Self::Exec),
-            3 => Some(Self::Exit),
-            4 => Some(Self::CgroupCreate),
-            5 => Some(Self::CgroupRemove),
-            _ => None,
-        }
-    }
-
-    /// The name used in JSON, metrics and documents.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fork => "fork",
-            Self::Exec => "exec",
-            Self::Exit => "exit",
-            Self::CgroupCreate => "cgroup_create",
-            Self::CgroupRemove => "cgroup_remove",
-        }
-    }
+kinds! {
+    Fork = 1 "fork" Lineage "A new process (threads are filtered in the kernel)."
+    Exec = 2 "exec" Lineage "A process replaced its program."
+    Exit = 3 "exit" Lineage "The last thread of a process ended."
+    CgroupCreate = 4 "cgroup_create" Lineage "A cgroup was created."
+    CgroupRemove = 5 "cgroup_remove" Lineage "A cgroup was removed."
+    FileOpen = 6 "file_open" Critical "A file was opened, or an open was refused in a way worth telling."
+    Mount = 7 "mount" Critical "mount(2): a new mount, a bind mount, a remount, a change of propagation."
+    MoveMount = 8 "move_mount" Critical "A mount was attached somewhere: the second half of the new mount API."
+    Superblock = 9 "superblock" Critical "A file system was set up, whichever mount API asked for it."
+    FilesystemContext = 10 "filesystem_context" Critical "A parameter was given to a file system that is being set up (fsconfig)."
+    PivotRoot = 11 "pivot_root" Critical "The root mount of a namespace was replaced."
+    Chroot = 12 "chroot" Critical "A process changed its root folder."
+    ChangeFolder = 13 "change_folder" Critical "A process changed its working folder to one outside its mount namespace."
+    NamespaceSwitch = 14 "namespace_switch" Critical "A process entered other namespaces: setns, unshare."
+    CredentialChange = 15 "credential_change" Critical "A process's credentials became stronger or moved to another user namespace."
+    UserNamespaceCreate = 16 "user_namespace_create" Critical "A user namespace was created."
+    HandleOpen = 17 "handle_open" Critical "A file was opened by handle, past all folders (open_by_handle_at)."
+    Ptrace = 18 "ptrace" Critical "A process asked for access to another: attach, memory, descriptors, magic links."
+    ModuleLoad = 19 "module_load" Critical "A kernel module or a kexec image was loaded."
+    Bpf = 20 "bpf" Critical "The bpf system call was used."
+    PerfEventOpen = 21 "perf_event_open" Critical "A performance event was opened."
+    AnonymousInode = 22 "anonymous_inode" Critical "A userfaultfd or an io_uring was created."
+    DeviceNode = 23 "device_node" Critical "A device node was made."
+    Symlink = 24 "symlink" Critical "A symbolic link was made where links are watched."
+    SocketCreate = 25 "socket_create" Critical "A socket of a watched family was created."
+    SocketBind = 26 "socket_bind" Critical "A socket of a watched family was bound."
+    SocketListen = 27 "socket_listen" Critical "A socket began to listen."
+    UnixConnect = 28 "unix_connect" Critical "A process connected to a unix socket."
+    Splice = 29 "splice" Critical "Pages of a file were moved into a pipe without copying."
+    UsermodeHelper = 30 "usermode_helper" Critical "The kernel starts a program of its own accord."
+    AttributeChange = 31 "attribute_change" Critical "Mode or owner of a file was changed in a way that grants privilege."
+    ExtendedAttribute = 32 "extended_attribute" Critical "A security attribute of a file was set."
+    Reboot = 33 "reboot" Critical "The machine, or a pid namespace, is told to stop."
+    TerminalInjection = 34 "terminal_injection" Critical "Input was pushed into a terminal (TIOCSTI)."
+    CgroupAttach = 35 "cgroup_attach" Critical "A process was moved to another cgroup."
 }
+
+// Numbers without gaps: the counters are indexed by them.
+const _: () = assert!(EventKind::ALL[EventKind::ALL.len() - 1] as usize + 1 == KIND_SLOTS);

@@ -16,6 +16,9 @@ pub struct Counters {
     pub too_big: u64,
     /// Sent, but some field could not be read (not a loss).
     pub read_failed: u64,
+    /// Of the kind `fork`: processes of containers that found no room in the map that the filters ask, and are told
+    /// from others only by their mount namespace (not a loss of the event itself).
+    pub untracked: u64,
 }
 
-const _: () = assert!(size_of::<Counters>() == 48);
+const _: () = assert!(size_of::<Counters>() == 56);

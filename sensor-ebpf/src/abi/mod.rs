@@ -1,6 +1,9 @@
 //! One file per hook family, and what both sides need besides: kinds, offsets, settings, loss counters.
 
+mod action;
+mod arguments;
 mod cgroup;
+mod filter;
 mod header;
 mod kind;
 mod loss;
@@ -8,7 +11,10 @@ mod offsets;
 mod process;
 mod settings;
 
+pub use action::*;
+pub use arguments::*;
 pub use cgroup::*;
+pub use filter::*;
 pub use header::*;
 pub use kind::*;
 pub use loss::*;
@@ -17,4 +23,4 @@ pub use process::*;
 pub use settings::*;
 
 /// Version of this ABI. The object carries it in its settings; the sensor refuses an object of another version.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -78,6 +78,9 @@ offsets! {
         seccomp_mode: "seccomp.mode",
         loginuid: "loginuid",
         sessionid: "sessionid",
+        flags: "flags",
+        real_cred: "real_cred",
+        thread_status: "thread_info.status",
     }
     /// `struct signal_struct`
     signal: SignalOffsets = "signal_struct" {
@@ -119,6 +122,7 @@ offsets! {
         net_ns: "net_ns",
         time_ns: "time_ns",
         cgroup_ns: "cgroup_ns",
+        pid_ns_for_children: "pid_ns_for_children",
     }
     /// `struct uts_namespace`
     uts_namespace: UtsNamespaceOffsets = "uts_namespace" {
@@ -203,6 +207,8 @@ offsets! {
         path_dentry: "f_path.dentry",
         inode: "f_inode",
         private_data: "private_data",
+        flags: "f_flags",
+        mode: "f_mode",
     }
     /// `struct inode`
     inode: InodeOffsets = "inode" {
@@ -221,10 +227,16 @@ offsets! {
     super_block: SuperBlockOffsets = "super_block" {
         dev: "s_dev",
         magic: "s_magic",
+        fs_type: "s_type",
+        bdev: "s_bdev",
+        user_ns: "s_user_ns",
+        flags: "s_flags",
     }
     /// `struct dentry`
     dentry: DentryOffsets = "dentry" {
         parent: "d_parent",
+        inode: "d_inode",
+        sb: "d_sb",
         name: "d_name.name",
         hash_pprev: "d_hash.pprev",
     }
@@ -238,6 +250,17 @@ offsets! {
         parent: "mnt_parent",
         mountpoint: "mnt_mountpoint",
         namespace: "mnt_ns",
+    }
+    /// `struct pt_regs` of x86: the arguments of a system call.
+    registers: RegistersOffsets = "pt_regs" {
+        nr: "orig_ax|syscallno",
+        arg0: "di|orig_x0",
+        arg1: "si",
+        arg2: "dx",
+        arg3: "r10",
+        arg4: "r8",
+        arg5: "r9",
+        regs: "regs",
     }
     /// `struct socket`
     socket: SocketOffsets = "socket" {

@@ -10,18 +10,30 @@ pub struct Settings {
     pub offsets_size: u32,
     /// `size_of::<ExecRecord>()` of the object, checked before loading.
     pub exec_record_size: u32,
+    /// `size_of::<ActionRecord>()` of the object, checked before loading.
+    pub action_record_size: u32,
     /// Number of entries of the scratch map, one a possible CPU.
     pub scratch_slots: u32,
+    /// Inode number of the host's mount namespace.
+    pub host_mount_namespace: u32,
+    /// Inode number of the host's pid namespace.
+    pub host_pid_namespace: u32,
+    /// Inode number of the initial user namespace.
+    pub host_user_namespace: u32,
 }
 
 impl Settings {
-    /// The settings an object is built with; the sensor overrides `scratch_slots`.
+    /// The settings an object is built with; the sensor overrides what is zero here.
     pub const BUILT: Self = Self {
         abi_version: super::ABI_VERSION,
         offsets_size: size_of::<super::Offsets>() as u32,
         exec_record_size: size_of::<super::ExecRecord>() as u32,
+        action_record_size: size_of::<super::ActionRecord>() as u32,
         scratch_slots: 0,
+        host_mount_namespace: 0,
+        host_pid_namespace: 0,
+        host_user_namespace: 0,
     };
 }
 
-const _: () = assert!(size_of::<Settings>() == 16);
+const _: () = assert!(size_of::<Settings>() == 32);

@@ -5,7 +5,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use sensor_ebpf::abi::{CGROUP_PATH_MAX, CgroupRecord, EventKind};
 
-use crate::emit::{Scratch, seen};
+use crate::emit::{ExecScratch, seen};
 use crate::kernel::{Cgroup, Typed};
 use crate::maps::CGROUP_SCRATCH;
 
@@ -27,7 +27,7 @@ fn report(context: &BtfTracePointContext, kind: EventKind) -> i32 {
     let path: *const u8 = context.arg(1);
     let Some(tally) = seen(kind) else { return 0 };
     let hierarchy = cgroup.hierarchy();
-    let Some(scratch) = Scratch::of(&CGROUP_SCRATCH) else {
+    let Some(scratch) = ExecScratch::of(&CGROUP_SCRATCH) else {
         tally.too_big();
         return 0;
     };

@@ -5,14 +5,14 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use sensor_ebpf::abi::*;
 
-use crate::emit::{Scratch, seen};
+use crate::contained::{is_elsewhere, mount_namespace, track};
+use crate::emit::{ExecScratch, seen};
+use crate::file::{File, read_inode};
 use crate::kernel::{Probed, Structure, Task, Typed, offset};
 use crate::maps::EXEC_SCRATCH;
-use crate::path::{Place, walk};
+use crate::path::{Place, Walker, walk};
 use crate::user_memory::{copy_args, copy_environment};
 
-/// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
-const OVERLAY_MAGIC: u64 = 0x794c_7630;
 const TYPE_MASK: u32 = 0o170_000;
 const TYPE_SOCKET: u32 = 0o140_000;
 const AF_INET: u16 = 2;
@@ -26,7 +26,7 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     let old_thread_id: u32 = context.arg(1);
     let binprm = Structure::<Typed>::new(context.arg(2));
     let Some(tally) = seen(EventKind::Exec) else { return 0 };
-    let Some(scratch) = Scratch::of(&EXEC_SCRATCH) else {
+    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else {
         tally.too_big();
         return 0;
     };
@@ -37,7 +37,7 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     read_task(task, record);
     read_program(task, binprm, record);
     let file = Structure::<Probed>::new(binprm.pointer(offset!(binprm.file)));
-    read_file(file, &mut record.file);
+    read_inode(&File::open(file.0), &mut record.file);
     read_stdio(task, &mut record.stdio);
     read_stdio(task.parent(), &mut record.parent_stdio);
     let (size, read_failed) = read_spans(task, binprm, file, scratch);
@@ -48,6 +48,9 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
     record.process = task.identity();
+    if is_elsewhere(mount_namespace(task)) {
+        track(record.process.pid);
+    }
     record.parent = task.parent().identity();
     record.cgroup_id = task.cgroup_id();
     record.namespaces = task.namespaces();
@@ -88,36 +91,6 @@ fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRe
     let environment = mm.field::<u64>(offset!(mm.env_end)).wrapping_sub(mm.field(offset!(mm.env_start)));
     record.args_length = args as u32;
     record.environment_length = environment as u32;
-}
-
-#[inline(always)]
-fn read_file(file: Structure<Probed>, facts: &mut FileFacts) {
-    let inode = Structure::<Probed>::new(file.pointer(offset!(file.inode)));
-    let super_block = Structure::<Probed>::new(inode.pointer(offset!(inode.sb)));
-    let dentry = Structure::<Probed>::new(file.pointer(offset!(file.path_dentry)));
-    let magic: u64 = super_block.field(offset!(super_block.magic));
-    let mut flags = 0;
-    if magic == OVERLAY_MAGIC {
-        flags |= FILE_OVERLAY;
-        // The overlay module embeds its inode around the generic one.
-        let overlay = inode.0.wrapping_sub(offset!(overlay.vfs_inode) as usize);
-        if !Structure::<Probed>::new(overlay).pointer(offset!(overlay.upper)).is_null() {
-            flags |= FILE_OVERLAY_UPPER;
-        }
-    }
-    if dentry.pointer(offset!(dentry.hash_pprev)).is_null() {
-        flags |= FILE_UNLINKED;
-    }
-    facts.inode = inode.field(offset!(inode.ino));
-    facts.size = inode.field(offset!(inode.size));
-    facts.change_time = inode.field(offset!(inode.ctime));
-    facts.modify_time = inode.field(offset!(inode.mtime));
-    facts.device = super_block.field(offset!(super_block.dev));
-    facts.mode = u32::from(inode.field::<u16>(offset!(inode.mode)));
-    facts.link_count = inode.field(offset!(inode.nlink));
-    facts.uid = inode.field(offset!(inode.uid));
-    facts.filesystem_magic = magic as u32;
-    facts.flags = flags;
 }
 
 #[inline(always)]
@@ -180,26 +153,21 @@ fn read_spans(
     task: Task<Typed>,
     binprm: Structure<Typed>,
     file: Structure<Probed>,
-    scratch: &mut Scratch,
+    scratch: &mut ExecScratch,
 ) -> (u64, bool) {
     let mut position = size_of::<ExecRecord>() as u64;
     let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
-    let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
-    let place = Place {
-        root_vfsmount: fs.pointer(offset!(fs.root_mnt)),
-        root_dentry: fs.pointer(offset!(fs.root_dentry)),
-        mount_namespace: proxy.pointer(offset!(nsproxy.mnt_ns)),
-    };
+    let place = Place::of(task);
 
     let vfsmount = file.pointer(offset!(file.path_mnt));
-    let (length, flags) = walk(scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), &place);
+    let (length, flags) = walk(Walker::Exec, scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), &place);
     let record = scratch.exec();
     record.spans[SPAN_EXE_PATH] = length;
     record.file.flags |= flags;
     position += u64::from(length);
 
     let (length, flags) =
-        walk(scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), &place);
+        walk(Walker::Exec, scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), &place);
     let record = scratch.exec();
     record.spans[SPAN_WORKING_FOLDER] = length;
     if flags & FILE_PATH_TRUNCATED != 0 {
@@ -238,7 +206,7 @@ fn read_spans(
 
 /// Copies a kernel string to `position`; gives its bytes without the NUL.
 #[inline(always)]
-fn read_name(scratch: &mut Scratch, position: u64, name: *const u8) -> u32 {
+fn read_name(scratch: &mut ExecScratch, position: u64, name: *const u8) -> u32 {
     let target = scratch.at(position);
     // SAFETY: the scratch space has room for the longest name at any position; the helper checks the source.
     let read = unsafe { bpf_probe_read_kernel_str(target.cast(), NAME_MAX as u32, name.cast()) };

@@ -1,5 +1,8 @@
-//! One file per hook family: entry point first, then a `try_` function that stops at the first thing it cannot have.
+//! One file per hook family: the programs first, then their body, then its helpers.
 
 mod cgroup;
 mod exec;
+mod namespace;
+mod open;
 mod process;
+mod ptrace;

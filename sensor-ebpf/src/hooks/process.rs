@@ -4,6 +4,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use sensor_ebpf::abi::{EventKind, ExitRecord, ForkRecord};
 
+use crate::contained::{forget, is_elsewhere, is_tracked, mount_namespace, track};
 use crate::emit::seen;
 use crate::kernel::{Structure, Task, Typed, offset};
 
@@ -13,10 +14,13 @@ use crate::kernel::{Structure, Task, Typed, offset};
 pub fn fork(context: BtfTracePointContext) -> i32 {
     let creator = Task::<Typed>::new(context.arg(0));
     let child = Task::<Typed>::new(context.arg(1));
-    let Some(tally) = seen(EventKind::Fork) else { return 0 };
+    let Some(mut tally) = seen(EventKind::Fork) else { return 0 };
     if child.process_id() != child.thread_id() {
         tally.filtered();
         return 0;
+    }
+    if (is_tracked(creator.process_id()) || is_elsewhere(mount_namespace(child))) && !track(child.process_id()) {
+        tally.untracked();
     }
     let (namespace_pid, _) = child.namespace_pid();
     let record = ForkRecord {
@@ -45,6 +49,7 @@ pub fn exit(context: BtfTracePointContext) -> i32 {
         tally.filtered();
         return 0;
     }
+    forget(task.process_id());
     let group: u32 = signal.field(offset!(signal.group_exit_code));
     let status = if group != 0 { group } else { task.field(offset!(task.exit_code)) };
     let record = ExitRecord {

@@ -11,9 +11,9 @@ use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use super::runtime::RuntimeSet;
 use super::seed;
-use super::{Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
+use super::{ActionFacts, Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
 use crate::clock::Clock;
-use crate::event::{Body, Cgroup, Event, Exec, FileFactsExt, Fork};
+use crate::event::{Action, Body, Cgroup, Event, Exec, FileFactsExt, Fork, Namespaces};
 
 /// Pipes remembered, and for how long after the last exec that used them.
 const PIPES: (usize, u64) = (4096, 60_000_000_000);
@@ -60,8 +60,8 @@ pub struct Attributor {
     pipes: Pipes,
     bursts: Bursts,
     clock: Clock,
-    /// The node's own mount namespace, 0 if not known.
-    host_mount_namespace: u32,
+    /// The node's own namespaces, 0 where not known.
+    host: Namespaces,
 }
 
 impl Attributor {
@@ -74,7 +74,7 @@ impl Attributor {
             pipes: Pipes::new(PIPES.0, PIPES.1),
             bursts: Bursts::default(),
             clock: Clock::new(),
-            host_mount_namespace: host_mount_namespace(&options),
+            host: host_namespaces(&options),
             options,
         }
     }
@@ -98,7 +98,7 @@ impl Attributor {
             .of_cgroup(process.cgroup_id)
             .or_else(|| self.containers.of_cgroup_text(&cgroup, 0));
         process.origin = match found {
-            Some(_) if is_runtime && process.namespaces.mount == self.host_mount_namespace => Origin::Host,
+            Some(_) if is_runtime && process.namespaces.mount == self.host.mount => Origin::Host,
             Some(handle) => {
                 handle.start();
                 Origin::Container(handle)
@@ -120,9 +120,21 @@ impl Attributor {
         self.processes.insert(process);
     }
 
+    /// Processes that are, or were born, in a container: what the filters in the kernel must know at start.
+    pub fn contained(&self) -> impl Iterator<Item = u32> {
+        let host = self.host.mount;
+        self.processes
+            .iter()
+            .filter(move |process| {
+                process.origin.container().is_some() || !matches!(process.namespaces.mount, 0) && process.namespaces.mount != host
+            })
+            .map(|process| process.key.pid)
+    }
+
     /// Applies one event, and gives it back with all that is known of its process.
     pub fn apply<'a>(&'a mut self, event: &'a Event) -> Attributed<'a> {
         let mut facts = None;
+        let mut action_facts = None;
         let key = match &event.body {
             Body::Fork(fork) => {
                 self.fork(fork);
@@ -135,6 +147,10 @@ impl Attributor {
             Body::Exit(exit) => {
                 self.processes.exit(exit.process, event.time);
                 Some(exit.process)
+            }
+            Body::Action(action) => {
+                action_facts = Some(self.action(action));
+                Some(action.subject.process)
             }
             Body::CgroupCreate(cgroup) => self.cgroup_create(cgroup, event.time),
             Body::CgroupRemove(cgroup) => {
@@ -151,7 +167,7 @@ impl Attributor {
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
         let container = process.and_then(|process| process.origin.container());
         let attribution = process.map_or(Attribution::Exact, attribution);
-        Attributed { event, process, container, attribution, exec: facts }
+        Attributed { event, process, container, attribution, exec: facts, action: action_facts }
     }
 
     fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
@@ -168,6 +184,35 @@ impl Attributor {
             && matches!(child.origin, Origin::Unknown)
         {
             child.origin = self.containers.of_cgroup(fork.cgroup_id).map_or(Origin::Host, Origin::Container);
+        }
+    }
+
+    /// Notes where the acting process stands now. Its origin stays what it was.
+    fn action(&mut self, action: &Action) -> ActionFacts {
+        let subject = &action.subject;
+        match self.processes.get(subject.process) {
+            Some(process) => {
+                process.cgroup_id = subject.cgroup_id;
+                process.namespaces = subject.namespaces;
+            }
+            None => {
+                let mut process = self.processes.discover_subject(subject);
+                process.origin =
+                    self.containers.of_cgroup(subject.cgroup_id).map_or(Origin::Host, Origin::Container);
+                self.processes.insert(process);
+            }
+        }
+        let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
+        let target = action.target.and_then(|key| self.processes.get(key));
+        let file = action.file.as_ref().map(|file| file.facts);
+        ActionFacts {
+            runtime_setup: role != RuntimeRole::None,
+            target: target.as_ref().map(|target| Arc::clone(&target.image)),
+            target_container: target.and_then(|target| target.origin.container().cloned()),
+            host_path: None,
+            other_host_path: None,
+            runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
+            host_namespaces: self.host,
         }
     }
 
@@ -228,7 +273,7 @@ impl Attributor {
             return Entry::Inside;
         }
         let was_runtime = process.role != RuntimeRole::None;
-        let on_host = exec.namespaces.mount == self.host_mount_namespace;
+        let on_host = exec.namespaces.mount == self.host.mount;
         if on_host {
             self.runtime.learn(&exec.exe, exec.file.device, exec.file.inode);
         }
@@ -302,11 +347,11 @@ impl Attributor {
     }
 }
 
-/// The mount namespace that the runtime works in: that of `host_root`, which is this process's own when it is `/`, and
-/// that of process 1 when the sensor sits in a container and looks through /proc/1/root.
-fn host_mount_namespace(options: &AttributeOptions) -> u32 {
+/// The namespaces that the runtime works in: those of `host_root`, which are this process's own when it is `/`, and those
+/// of process 1 when the sensor sits in a container and looks through /proc/1/root.
+pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
     let pid = if options.host_root == Path::new("/") { std::process::id() } else { 1 };
-    seed::read(&options.proc, pid).map_or(0, |seeded| seeded.process.namespaces.mount)
+    seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
 }
 
 fn attribution(process: &Process) -> Attribution {

@@ -21,7 +21,7 @@ pub mod stdio;
 
 mod attributor;
 
-pub use attributor::{AttributeOptions, Attributor};
+pub use attributor::{AttributeOptions, Attributor, host_namespaces};
 pub use handle::ContainerHandle;
 pub use image::{Ancestor, Entry, Image, base_name, names};
 pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
@@ -71,6 +71,27 @@ pub struct Attributed<'a> {
     pub attribution: Attribution,
     /// What was concluded of an exec.
     pub exec: Option<ExecFacts>,
+    /// What was concluded of an action.
+    pub action: Option<ActionFacts>,
+}
+
+/// What attribution concludes of an action beyond the event's own fields.
+#[derive(Clone, Debug, Default)]
+pub struct ActionFacts {
+    /// The runtime's own init, before the container's first program, or the runtime itself.
+    pub runtime_setup: bool,
+    /// The other process, if it is known.
+    pub target: Option<Arc<Image>>,
+    /// The container the other process was born in.
+    pub target_container: Option<Arc<ContainerHandle>>,
+    /// Path of the file on the host.
+    pub host_path: Option<Vec<u8>>,
+    /// Path of the second file on the host.
+    pub other_host_path: Option<Vec<u8>>,
+    /// The file is a binary of the container runtime.
+    pub runtime_file: bool,
+    /// The host's own namespaces.
+    pub host_namespaces: crate::event::Namespaces,
 }
 
 /// What attribution concludes of an exec beyond the event's own fields.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handle::ContainerHandle;
 use super::image::{Ancestor, Image};
-use crate::event::{Exec, Fork, Namespaces, ProcessKey};
+use crate::event::{Exec, Fork, Namespaces, ProcessKey, Subject};
 
 /// Ancestors kept of each process, nearest first.
 pub const ANCESTORS: usize = 8;
@@ -156,6 +156,11 @@ impl ProcessTable {
         self.processes.get(&pid)
     }
 
+    /// All processes, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values()
+    }
+
     /// Adds a process, in place of an older one with the same number. False if there is no room.
     pub fn insert(&mut self, process: Process) -> bool {
         let pid = process.key.pid;
@@ -188,6 +193,23 @@ impl ProcessTable {
         if let Some((image, mut ancestors)) = parent {
             ancestors.truncate(ANCESTORS - 1);
             ancestors.insert(0, Ancestor { key: exec.parent_key(), image });
+            process.ancestors = ancestors;
+        }
+        process
+    }
+
+    /// A process for an action whose fork and exec were not seen.
+    pub fn discover_subject(&mut self, subject: &Subject) -> Process {
+        let parent =
+            self.get(subject.parent).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
+        let mut process =
+            orphan(subject.process, subject.parent, subject.cgroup_id, subject.namespaces);
+        process.namespace_pid = subject.namespace_pid;
+        let command = subject.command.as_slice().into();
+        process.image = Arc::new(Image { command, credentials: subject.credentials, ..Image::default() });
+        if let Some((image, mut ancestors)) = parent {
+            ancestors.truncate(ANCESTORS - 1);
+            ancestors.insert(0, Ancestor { key: subject.parent, image });
             process.ancestors = ancestors;
         }
         process

@@ -69,6 +69,11 @@ impl RuntimeSet {
         self.inodes.is_empty()
     }
 
+    /// Device and inode of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.inodes.iter().copied()
+    }
+
     /// Whether an inode belongs to the set. `device` is the kernel's `s_dev`.
     pub fn contains(&self, device: u32, inode: u64) -> bool {
         self.inodes.contains(&(device, inode))

@@ -53,6 +53,8 @@ pub enum Attach {
     /// The best way that this kernel offers, hook by hook.
     #[default]
     Auto,
+    /// BPF LSM where it is active, else function entry by BPF trampoline.
+    Lsm,
     /// Function entry by BPF trampoline.
     Fentry,
     /// Function entry by breakpoint or ftrace.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use super::action_facts::ActionView;
 use super::rules::{Facts, Field, Key, Value, event_type};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, names};
@@ -18,12 +19,14 @@ pub struct Buffers {
     script: Vec<u8>,
     peer: Vec<u8>,
     parent_peer: Vec<u8>,
+    device: Vec<u8>,
 }
 
 /// One event, as rules see it.
 pub struct EventFacts<'a> {
     attributed: &'a Attributed<'a>,
     exec: Option<&'a Exec>,
+    action: Option<ActionView<'a>>,
     parent: Option<&'a Image>,
     peer: Option<Peer>,
     parent_peer: Option<Peer>,
@@ -75,7 +78,16 @@ impl<'a> EventFacts<'a> {
         if let Some(peer) = parent_peer {
             let _ = write!(buffers.parent_peer, "{}", peer.remote);
         }
-        Self { attributed, exec, parent, peer, parent_peer, buffers, node }
+        let action = ActionView::of(attributed);
+        buffers.device.clear();
+        if let Some(image) = attributed.process.map(|process| &*process.image).filter(|_| action.is_some()) {
+            join(&mut buffers.args, image.args.iter().skip(1));
+            join(&mut buffers.cmdline, std::iter::once(&*image.command).chain(image.args.iter().skip(1)));
+        }
+        if let Some(file) = action.and_then(|view| view.action().file.as_ref()) {
+            let _ = write!(buffers.device, "{}:{}", file.facts.device >> 20, file.facts.device & 0xf_ffff);
+        }
+        Self { attributed, exec, action, parent, peer, parent_peer, buffers, node }
     }
 
     fn process(&self) -> Option<&'a Process> {
@@ -122,6 +134,17 @@ impl<'a> EventFacts<'a> {
             Field::UserUid => number(self.image()?.credentials.uid),
             Field::UserEuid => number(self.image()?.credentials.euid),
             Field::GroupGid => number(self.image()?.credentials.gid),
+            _ => return None,
+        })
+    }
+
+    /// Texts of actions that are put together.
+    fn action_text(&self, field: Field) -> Option<Value<'_>> {
+        let action = self.action?;
+        Some(match field {
+            Field::FileDevice => action.action().file.as_ref().map(|_| text(&self.buffers.device))?,
+            Field::ProcArgs => text(&self.buffers.args),
+            Field::ProcCmdline => text(&self.buffers.cmdline),
             _ => return None,
         })
     }
@@ -234,7 +257,11 @@ impl Facts for EventFacts<'_> {
             Field::EvtTime => return Value::Number(event.time as i64),
             _ => {}
         }
+        if let Some(value) = self.action.and_then(|action| action.field(field)) {
+            return value;
+        }
         self.process_field(field, key)
+            .or_else(|| self.action_text(field))
             .or_else(|| self.exec_field(field, key))
             .or_else(|| self.conclusion(field))
             .or_else(|| self.container_field(field))
@@ -242,6 +269,9 @@ impl Facts for EventFacts<'_> {
     }
 
     fn any(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        if let Some(found) = self.action.and_then(|action| action.any(field, visit)) {
+            return found;
+        }
         match field {
             Field::ProcArg => self.exec.is_some_and(|exec| exec.args.iter().skip(1).any(visit)),
             Field::ProcNames => match self.exec {

@@ -1,5 +1,6 @@
 //! Is it a threat? The judges read attributed events and say which rule or contract was broken.
 
+pub mod action_facts;
 pub mod facts;
 mod finding;
 pub mod rules;

@@ -1,9 +1,10 @@
-//! The attach ladder: which hooks there are, the ways into each, and which way holds on this kernel.
+//! The attach ladder: for each hook the ways in, tried in their order, and which one holds on this kernel.
 
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf};
-use sensor_ebpf::abi::EventKind;
+use sensor_ebpf::abi::{ARGUMENT_SOURCES, EventKind, MISSING};
 
+use super::hooks::{HOOKS, Hook, Way};
 use super::offsets::ResolvedOffsets;
 
 /// A way into a hook, best first.
@@ -11,74 +12,64 @@ use super::offsets::ResolvedOffsets;
 pub enum Rung {
     /// BTF-typed raw tracepoint: stable and cheap.
     TracepointBtf,
+    /// BPF LSM: as cheap as a trampoline; only where `bpf` is among the active LSMs, and only when asked for.
+    Lsm,
+    /// Trampoline at a function's entry or exit.
+    Fentry,
+    /// Breakpoint or ftrace at a function's entry or exit: more per hit.
+    Kprobe,
+    /// The tracepoint at the end of every system call: costs on all of them, and sees less. Degraded.
+    Syscall,
 }
 
 impl Rung {
-    /// The name used in `doctor` and metrics.
+    /// All rungs.
+    pub const ALL: [Self; 5] = [Self::TracepointBtf, Self::Lsm, Self::Fentry, Self::Kprobe, Self::Syscall];
+
+    /// The name used in `doctor`, records and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::TracepointBtf => "tp_btf",
+            Self::Lsm => "lsm",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Syscall => "syscall_tracepoint",
         }
+    }
+
+    /// Whether hooks on this rung see less than they should.
+    pub fn is_degraded(self) -> bool {
+        self == Self::Syscall
     }
 }
 
-/// One hook of the object.
-#[derive(Debug)]
-pub struct Hook {
-    /// Program name in the object.
-    pub name: &'static str,
-    /// What it reports.
-    pub kind: EventKind,
-    /// The tracepoint.
-    pub tracepoint: &'static str,
-    /// Kernel structures without which it would report nothing of use.
-    needs: &'static [&'static str],
+/// Which rungs may be taken. Hooks whose only way in is a stable tracepoint are not concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ladder {
+    /// The best that holds, without LSM.
+    #[default]
+    Auto,
+    /// LSM, and trampolines for hooks that have no LSM way.
+    Lsm,
+    /// Trampolines only.
+    Fentry,
+    /// Kprobes only.
+    Kprobe,
+    /// Tracepoints only.
+    Tracepoint,
 }
 
-/// All hooks. Exit comes before fork and exec, so that no process is seen to start whose end would be missed.
-pub const HOOKS: &[Hook] = &[
-    Hook {
-        name: "cgroup_create",
-        kind: EventKind::CgroupCreate,
-        tracepoint: "cgroup_mkdir",
-        needs: &["cgroup.", "cgroup_root.", "kernfs_node."],
-    },
-    Hook {
-        name: "cgroup_remove",
-        kind: EventKind::CgroupRemove,
-        tracepoint: "cgroup_rmdir",
-        needs: &["cgroup.", "cgroup_root.", "kernfs_node."],
-    },
-    Hook {
-        name: "exit",
-        kind: EventKind::Exit,
-        tracepoint: "sched_process_exit",
-        needs: &["task_struct.tgid", "task_struct.start_boottime", "signal_struct.live"],
-    },
-    Hook {
-        name: "fork",
-        kind: EventKind::Fork,
-        tracepoint: "sched_process_fork",
-        needs: &["task_struct.tgid", "task_struct.start_boottime", "task_struct.real_parent"],
-    },
-    Hook {
-        name: "exec",
-        kind: EventKind::Exec,
-        tracepoint: "sched_process_exec",
-        needs: &[
-            "task_struct.tgid",
-            "task_struct.start_boottime",
-            "linux_binprm.file",
-            "file.",
-            "inode.i_ino",
-            "dentry.",
-            "mount.mnt",
-            "vfsmount.",
-            "mm_struct.",
-            "fs_struct.",
-        ],
-    },
-];
+impl Ladder {
+    fn allows(self, rung: Rung) -> bool {
+        match rung {
+            Rung::TracepointBtf => true,
+            Rung::Lsm => self == Self::Lsm,
+            Rung::Fentry => matches!(self, Self::Auto | Self::Lsm | Self::Fentry),
+            Rung::Kprobe => matches!(self, Self::Auto | Self::Kprobe),
+            Rung::Syscall => matches!(self, Self::Auto | Self::Tracepoint),
+        }
+    }
+}
 
 /// A hook that is attached.
 #[derive(Clone, Copy, Debug)]
@@ -98,47 +89,139 @@ pub struct AttachedHook {
 pub struct HookReport {
     /// The hook.
     pub name: &'static str,
+    /// What it reports.
+    pub kind: EventKind,
     /// The tracepoint or function.
     pub target: &'static str,
     /// The rung that holds, or why none does.
     pub result: Result<AttachedHook, String>,
+    /// Better rungs that were tried, and why they do not hold.
+    pub refused: Vec<(Rung, String)>,
 }
 
 /// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
-pub fn attach_all(ebpf: &mut Ebpf, btf: &Btf, offsets: &ResolvedOffsets) -> Vec<HookReport> {
-    let attach = |hook: &'static Hook| HookReport {
-        name: hook.name,
-        target: hook.tracepoint,
-        result: attach(ebpf, btf, offsets, hook),
-    };
-    HOOKS.iter().map(attach).collect()
-}
-
-fn attach(
+pub fn attach_all(
     ebpf: &mut Ebpf,
     btf: &Btf,
     offsets: &ResolvedOffsets,
-    hook: &'static Hook,
-) -> Result<AttachedHook, String> {
-    let missing: Vec<&str> = offsets
-        .missing
-        .iter()
-        .map(String::as_str)
-        .filter(|field| {
-            hook.needs.iter().any(|need| field == need || need.ends_with('.') && field.starts_with(need))
-        })
-        .collect();
-    if !missing.is_empty() {
-        return Err(format!("this kernel's BTF has no {}", missing.join(", ")));
+    ladder: Ladder,
+) -> Vec<HookReport> {
+    let mut kernel = Kernel { ebpf, btf, offsets, lsm: lsm_is_active() };
+    HOOKS.iter().map(|hook| kernel.climb(hook, ladder)).collect()
+}
+
+struct Kernel<'a> {
+    ebpf: &'a mut Ebpf,
+    btf: &'a Btf,
+    offsets: &'a ResolvedOffsets,
+    lsm: bool,
+}
+
+impl Kernel<'_> {
+    fn climb(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
+        let mut refused = Vec::new();
+        let target = hook.ways.first().map_or("", |way| way.target);
+        let report = |target, result, refused| HookReport { name: hook.name, kind: hook.kind, target, result, refused };
+        if let Some(reason) = self.missing_field(hook) {
+            return report(target, Err(reason), refused);
+        }
+        for way in hook.ways.iter().filter(|way| ladder.allows(way.rung)) {
+            match self.attach(way) {
+                Ok((target, program)) => {
+                    let attached = AttachedHook { name: hook.name, kind: hook.kind, rung: way.rung, program };
+                    return report(target, Ok(attached), refused);
+                }
+                Err(reason) => refused.push((way.rung, reason)),
+            }
+        }
+        let reasons: Vec<String> =
+            refused.iter().map(|(rung, reason)| format!("{}: {reason}", rung.name())).collect();
+        let reason =
+            if reasons.is_empty() { "no way in that the settings allow".to_owned() } else { reasons.join("; ") };
+        report(target, Err(reason), refused)
     }
-    let program =
-        ebpf.program_mut(hook.name).ok_or_else(|| format!("the object has no program {}", hook.name))?;
-    let program: &mut BtfTracePoint = program.try_into().map_err(|error| chain(&error))?;
-    program.load(hook.tracepoint, btf).map_err(|error| chain(&error))?;
-    program.attach().map_err(|error| chain(&error))?;
-    let descriptor = program.fd().map_err(|error| chain(&error))?;
-    let program = std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(descriptor));
-    Ok(AttachedHook { name: hook.name, kind: hook.kind, rung: Rung::TracepointBtf, program })
+
+    fn missing_field(&self, hook: &Hook) -> Option<String> {
+        let is_needed = |field: &&str| {
+            hook.needs.iter().any(|need| field == need || need.ends_with('.') && field.starts_with(need))
+        };
+        let missing: Vec<&str> = self.offsets.missing.iter().map(String::as_str).filter(is_needed).collect();
+        (!missing.is_empty()).then(|| format!("this kernel's BTF has no {}", missing.join(", ")))
+    }
+
+    /// Gives the target that took the program, and the program's descriptor.
+    fn attach(&mut self, way: &'static Way) -> Result<(&'static str, i32), String> {
+        if way.rung == Rung::Lsm && !self.lsm {
+            return Err("`bpf` is not among the active LSMs (/sys/kernel/security/lsm)".to_owned());
+        }
+        if let Some(parameter) = self.missing_argument(way) {
+            return Err(format!("this kernel's BTF has no {parameter}"));
+        }
+        let mut last = "no target".to_owned();
+        for target in way.target.split('|') {
+            let program = self.ebpf.program_mut(way.program);
+            let program = program.ok_or_else(|| format!("the object has no program {}", way.program))?;
+            match attach_to(program, way, target, self.btf) {
+                Ok(program) => return Ok((target, program)),
+                Err(error) => last = chain(&error),
+            }
+        }
+        Err(last)
+    }
+
+    /// The first argument that the hook's function lacks on this kernel.
+    fn missing_argument(&self, way: &Way) -> Option<String> {
+        let function = way.function.unwrap_or(way.target);
+        let sources = ARGUMENT_SOURCES.iter().zip(&self.offsets.arguments);
+        let mut missing = sources.filter(|(source, position)| source.function == function && **position == MISSING);
+        missing.next().map(|(source, _)| match source.pointee {
+            "" => format!("{}({})", source.function, source.parameter),
+            pointee => format!("{}(struct {pointee} *{})", source.function, source.parameter),
+        })
+    }
+}
+
+/// Loads a program for its target and attaches it; gives its descriptor. Programs that serve several hooks are loaded
+/// and attached once.
+fn attach_to(program: &mut Program, way: &Way, target: &str, btf: &Btf) -> Result<i32, ProgramError> {
+    let is_loaded = program.fd().is_ok();
+    match way.rung {
+        Rung::TracepointBtf | Rung::Syscall => {
+            let program: &mut BtfTracePoint = (&mut *program).try_into()?;
+            if !is_loaded {
+                program.load(if way.rung == Rung::Syscall { "sys_exit" } else { target }, btf)?;
+                program.attach()?;
+            }
+        }
+        Rung::Lsm => {
+            let program: &mut Lsm = (&mut *program).try_into()?;
+            program.load(target, btf)?;
+            program.attach()?;
+        }
+        Rung::Fentry if way.at_exit => {
+            let program: &mut FExit = (&mut *program).try_into()?;
+            program.load(target, btf)?;
+            program.attach()?;
+        }
+        Rung::Fentry => {
+            let program: &mut FEntry = (&mut *program).try_into()?;
+            program.load(target, btf)?;
+            program.attach()?;
+        }
+        Rung::Kprobe => {
+            let program: &mut KProbe = (&mut *program).try_into()?;
+            if !is_loaded {
+                program.load()?;
+            }
+            program.attach(target, 0)?;
+        }
+    }
+    Ok(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(program.fd()?)))
+}
+
+fn lsm_is_active() -> bool {
+    let list = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    list.trim().split(',').any(|name| name == "bpf")
 }
 
 /// An error with its causes on one line, the verifier's log cut to its last lines, where the reason stands.

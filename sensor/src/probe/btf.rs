@@ -41,6 +41,17 @@ pub struct Btf<'a> {
     first_string: u32,
     /// Structures by name.
     structures: HashMap<Vec<u8>, u32>,
+    /// Functions by name.
+    functions: HashMap<Vec<u8>, u32>,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// The structure it points to, if it does.
+    pub pointee: Option<String>,
 }
 
 /// Where a member lies in its structure.
@@ -53,6 +64,7 @@ pub struct Member {
 }
 
 const KIND_INT: u32 = 1;
+const KIND_POINTER: u32 = 2;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
@@ -61,6 +73,7 @@ const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
 const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -111,6 +124,7 @@ impl<'a> Btf<'a> {
             strings,
             positions: Vec::new(),
             structures: HashMap::new(),
+            functions: HashMap::new(),
         };
         btf.index()?;
         Ok(btf)
@@ -136,6 +150,10 @@ impl<'a> Btf<'a> {
                 let id = self.first_id + self.positions.len() as u32 - 1;
                 let name = self.string(name).to_vec();
                 self.structures.entry(name).or_insert(id);
+            } else if kind == KIND_FUNC && name != 0 {
+                let id = self.first_id + self.positions.len() as u32 - 1;
+                let name = self.string(name).to_vec();
+                self.functions.entry(name).or_insert(id);
             }
             at += TYPE_HEADER + extra;
         }
@@ -185,6 +203,38 @@ impl<'a> Btf<'a> {
             found = Member { bit_offset: found.bit_offset + inner.bit_offset, type_id: inner.type_id };
         }
         Some(found)
+    }
+
+    /// The parameters of a function; `None` if this kernel has no such function, or it was not compiled as one.
+    pub fn parameters(&self, function: &str) -> Option<Vec<Parameter>> {
+        let Some(&id) = self.functions.get(function.as_bytes()) else {
+            return self.base?.parameters(function);
+        };
+        let (_, _, _, prototype) = self.info(id)?;
+        let (kind, count, _, _) = self.info(prototype)?;
+        if kind != KIND_FUNC_PROTO {
+            return None;
+        }
+        let bytes = self.type_bytes(prototype)?;
+        let parameter = |index: usize| {
+            let at = TYPE_HEADER + index * 8;
+            let name = String::from_utf8_lossy(self.string(read_u32(bytes, at)?)).into_owned();
+            Some(Parameter { name, pointee: self.pointee(read_u32(bytes, at + 4)?) })
+        };
+        (0..count).map(parameter).collect()
+    }
+
+    /// Name of the structure that a pointer type points to.
+    fn pointee(&self, id: u32) -> Option<String> {
+        let (kind, _, _, target) = self.info(self.resolve(id)?)?;
+        if kind != KIND_POINTER {
+            return None;
+        }
+        let target = self.resolve(target)?;
+        let (kind, ..) = self.info(target)?;
+        let name = read_u32(self.type_bytes(target)?, 0)?;
+        matches!(kind, KIND_STRUCT | KIND_UNION)
+            .then(|| String::from_utf8_lossy(self.string(name)).into_owned())
     }
 
     /// Follows typedefs and qualifiers.
@@ -266,6 +316,18 @@ mod tests {
         assert_eq!(btf.member(outer, "nothing"), None);
         assert_eq!(btf.member(outer, "x.y"), None);
         assert_eq!(btf.structure("nothing"), None);
+    }
+
+    #[test]
+    fn parameters_of_functions_are_read() {
+        let path = Path::new("/sys/kernel/btf/vmlinux");
+        if !path.exists() {
+            return;
+        }
+        let btf = Btf::read(path, None).expect("the kernel's BTF is valid");
+        let parameters = btf.parameters("security_file_open").expect("every kernel decides about opens");
+        assert_eq!(parameters, [Parameter { name: "file".into(), pointee: Some("file".into()) }]);
+        assert_eq!(btf.parameters("no_such_function"), None);
     }
 
     #[test]

@@ -33,13 +33,14 @@ impl KernelCounters {
     pub fn read(&self, kind: EventKind) -> Result<Counters, MapError> {
         let mut sum = Counters::default();
         for values in self.map.get(&u32::from(kind as u16), 0)?.iter() {
-            let [seen, filtered, sent, ring_full, too_big, read_failed] = *values;
+            let [seen, filtered, sent, ring_full, too_big, read_failed, untracked] = *values;
             sum.seen += seen;
             sum.filtered += filtered;
             sum.sent += sent;
             sum.ring_full += ring_full;
             sum.too_big += too_big;
             sum.read_failed += read_failed;
+            sum.untracked += untracked;
         }
         Ok(sum)
     }

@@ -2,17 +2,20 @@
 
 use aya::maps::{MapError, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
-use sensor_ebpf::abi::Settings;
+use sensor_ebpf::abi::{Namespaces, Settings};
 
-use super::attach::{AttachedHook, HookReport, attach_all};
+use super::attach::{AttachedHook, HookReport, Ladder, attach_all};
 use super::btf::BtfError;
 use super::counters::KernelCounters;
 use super::object::{self, ObjectError};
 use super::offsets;
-use super::ring::{Ring, Wake};
+use super::filter::Filter;
+use super::ring::{Ring, Rings, Wake};
 
-/// Bytes of the ring for process and cgroup records, as in the object.
-const LINEAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of each ring, as in the object.
+const RING_BYTES: usize = 4 * 1024 * 1024;
+/// Slots for action records of each CPU, as in the object.
+const ACTION_SLOTS_PER_CPU: u32 = 2;
 
 /// Why the kernel side cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,12 @@ fn causes(error: &EbpfError) -> String {
 
 /// How to load.
 #[derive(Clone, Debug, Default)]
-pub struct ProbeOptions {}
+pub struct ProbeOptions {
+    /// Which way in to take.
+    pub ladder: Ladder,
+    /// The node's own namespaces, 0 where not known.
+    pub host: Namespaces,
+}
 
 /// The loaded kernel side. Dropping it detaches every hook.
 pub struct Probe {
@@ -63,8 +71,10 @@ pub struct Probe {
     _ebpf: Ebpf,
     /// How attaching went, hook by hook.
     pub hooks: Vec<HookReport>,
-    /// Process and cgroup records.
-    pub lineage: Ring,
+    /// Process and cgroup records, and those of actions.
+    pub rings: Rings,
+    /// What the filters in the kernel decide by.
+    pub filter: Filter,
     /// Ends a wait on the ring.
     pub wake: Wake,
     /// What the kernel saw, filtered, sent and lost. `None` once taken.
@@ -78,27 +88,44 @@ impl Probe {
     ///
     /// # Errors
     /// If there is no BTF, the kernel refuses the object, or not a single hook can be attached.
-    pub fn load(_options: &ProbeOptions) -> Result<Self, LoadError> {
+    pub fn load(options: &ProbeOptions) -> Result<Self, LoadError> {
         let bytes = object::checked()?;
         let offsets = offsets::resolve()?;
         let btf = Btf::from_sys_fs()?;
         let slots = aya::util::nr_cpus().map(|count| count as u32).unwrap_or(1).max(possible_cpus());
-        let mut settings = [Settings::BUILT.abi_version, Settings::BUILT.offsets_size, 0, slots];
-        settings[2] = Settings::BUILT.exec_record_size;
+        let host = options.host;
+        let built = Settings::BUILT;
+        let settings: [u32; size_of::<Settings>() / 4] = [
+            built.abi_version,
+            built.offsets_size,
+            built.exec_record_size,
+            built.action_record_size,
+            slots,
+            host.mount,
+            host.pid,
+            host.user,
+        ];
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global("OFFSETS", offsets.values.as_slice(), true)
+            .override_global("ARGUMENTS", offsets.arguments.as_slice(), true)
             .override_global("SETTINGS", settings.as_slice(), true)
             .map_max_entries("EXEC_SCRATCH", slots)
             .map_max_entries("CGROUP_SCRATCH", slots)
+            .map_max_entries("ACTION_SCRATCH", slots * ACTION_SLOTS_PER_CPU)
             .load(bytes)?;
 
         let wake = Wake::new()?;
-        let ring = ebpf.take_map("LINEAGE").ok_or(LoadError::NoMap("LINEAGE"))?;
-        let ring = RingBuf::try_from(ring).map_err(|error| LoadError::Map("LINEAGE", error))?;
+        let mut ring = |name: &'static str| {
+            let map = ebpf.take_map(name).ok_or(LoadError::NoMap(name))?;
+            let ring = RingBuf::try_from(map).map_err(|error| LoadError::Map(name, error))?;
+            Ok::<_, LoadError>(Ring::new(ring, RING_BYTES))
+        };
+        let rings = Rings::new(ring("LINEAGE")?, ring("CRITICAL")?, wake.clone());
+        let filter = Filter::new(&mut ebpf)?;
         let counters = ebpf.take_map("COUNTERS").ok_or(LoadError::NoMap("COUNTERS"))?;
         let counters = PerCpuArray::try_from(counters).map_err(|error| LoadError::Map("COUNTERS", error))?;
-        let hooks = attach_all(&mut ebpf, &btf, &offsets);
+        let hooks = attach_all(&mut ebpf, &btf, &offsets, options.ladder);
         let attached: Vec<AttachedHook> = hooks.iter().filter_map(|hook| hook.result.clone().ok()).collect();
         if attached.is_empty() {
             let mut reasons = hooks.iter().filter_map(|hook| hook.result.as_ref().err());
@@ -107,7 +134,8 @@ impl Probe {
         Ok(Self {
             _ebpf: ebpf,
             hooks,
-            lineage: Ring::new(ring, wake.clone(), LINEAGE_BYTES),
+            rings,
+            filter,
             wake,
             counters: Some(KernelCounters::new(counters, attached)),
             missing_fields: offsets.missing,

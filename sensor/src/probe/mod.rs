@@ -3,12 +3,16 @@
 pub mod attach;
 pub mod btf;
 pub mod counters;
+pub mod filter;
+mod hooks;
 pub mod load;
 pub mod object;
 pub mod offsets;
 pub mod ring;
 
-pub use attach::{AttachedHook, HookReport, Rung};
+pub use attach::{AttachedHook, HookReport, Ladder, Rung};
 pub use counters::KernelCounters;
+pub use hooks::HOOKS;
 pub use load::{LoadError, Probe, ProbeOptions};
-pub use ring::{Ring, Wake};
+pub use filter::Filter;
+pub use ring::{Ring, Rings, Wake};

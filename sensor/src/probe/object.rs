@@ -3,6 +3,9 @@
 use object::{Object, ObjectSection, ObjectSymbol};
 use sensor_ebpf::abi::Settings;
 
+/// Words at the start of `SETTINGS` that must agree: the version and the sizes.
+const WORDS: usize = 4;
+
 /// Why the object inside this binary cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -14,14 +17,14 @@ pub enum ObjectError {
     Damaged(String),
     /// Of another version.
     #[error(
-        "the BPF object speaks ABI version {found:?}, the sensor {expected:?} (version, offsets, exec record); \
+        "the BPF object speaks ABI version {found:?}, the sensor {expected:?} (version, offsets, exec record, action record); \
          build both with `cargo xtask build`"
     )]
     OtherAbi {
         /// Version and sizes in the object.
-        found: [u32; 3],
+        found: [u32; WORDS],
         /// Version and sizes in the sensor.
-        expected: [u32; 3],
+        expected: [u32; WORDS],
     },
 }
 
@@ -42,12 +45,12 @@ pub fn checked() -> Result<&'static [u8], ObjectError> {
     }
     let found = settings_of(bytes).map_err(ObjectError::Damaged)?;
     let own = Settings::BUILT;
-    let expected = [own.abi_version, own.offsets_size, own.exec_record_size];
+    let expected = [own.abi_version, own.offsets_size, own.exec_record_size, own.action_record_size];
     if found == expected { Ok(bytes) } else { Err(ObjectError::OtherAbi { found, expected }) }
 }
 
-/// The first three words of the symbol `SETTINGS`.
-fn settings_of(bytes: &[u8]) -> Result<[u32; 3], String> {
+/// The first words of the symbol `SETTINGS`: version and sizes.
+fn settings_of(bytes: &[u8]) -> Result<[u32; WORDS], String> {
     let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
     let symbol = file
         .symbols()
@@ -61,11 +64,11 @@ fn settings_of(bytes: &[u8]) -> Result<[u32; 3], String> {
         let bytes = data.get(start + at * 4..start + at * 4 + 4)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     };
-    let words = [word(0), word(1), word(2)];
-    match words {
-        [Some(version), Some(offsets), Some(record)] => Ok([version, offsets, record]),
-        _ => Err("SETTINGS is cut short".to_owned()),
+    let mut words = [0; WORDS];
+    for (index, value) in words.iter_mut().enumerate() {
+        *value = word(index).ok_or_else(|| "SETTINGS is cut short".to_owned())?;
     }
+    Ok(words)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use sensor_ebpf::abi::{MISSING, OFFSET_SOURCES, OffsetSource};
+use sensor_ebpf::abi::{ARGUMENT_SOURCES, ArgumentSource, MISSING, OFFSET_SOURCES, OffsetSource};
 
-use super::btf::{Btf, BtfError};
+use super::btf::{Btf, BtfError, Parameter};
 
 /// The kernel's own type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -18,6 +18,8 @@ pub struct ResolvedOffsets {
     pub values: Vec<u32>,
     /// `structure.member` of each missing field.
     pub missing: Vec<String>,
+    /// One u32 for each of [`ARGUMENT_SOURCES`], in its order.
+    pub arguments: Vec<u32>,
     /// The overlay module's types were not there, so its layout is assumed (`__upperdentry` right behind the inode,
     /// as in every kernel from 4.13 to 7.2).
     pub overlay_assumed: bool,
@@ -32,14 +34,19 @@ pub fn resolve() -> Result<ResolvedOffsets, BtfError> {
     let module = Btf::read(Path::new(OVERLAY), Some(&vmlinux)).ok();
     let btf = module.as_ref().unwrap_or(&vmlinux);
     let overlay_assumed = btf.structure("ovl_inode").is_none();
-    let mut resolved = ResolvedOffsets { values: Vec::new(), missing: Vec::new(), overlay_assumed };
+    let mut resolved = ResolvedOffsets {
+        values: Vec::new(),
+        missing: Vec::new(),
+        arguments: ARGUMENT_SOURCES.iter().map(|source| position(source, &vmlinux)).collect(),
+        overlay_assumed,
+    };
     for source in OFFSET_SOURCES {
         let value = if overlay_assumed && source.structure == "ovl_inode" {
             assumed_overlay(source, &vmlinux)
         } else {
             find(source, btf)
         };
-        if value == MISSING {
+        if value == MISSING && !is_of_one_architecture(source) {
             resolved.missing.push(format!("{}.{}", source.structure, source.member));
         }
         resolved.values.push(value);
@@ -58,6 +65,23 @@ fn find(source: &OffsetSource, btf: &Btf<'_>) -> u32 {
         Some(member) if member.bit_offset % 8 == 0 => member.bit_offset / 8,
         _ => MISSING,
     }
+}
+
+/// Where an argument stands; [`MISSING`] if the function is not there, or has no such parameter of such a type.
+fn position(source: &ArgumentSource, btf: &Btf<'_>) -> u32 {
+    let Some(parameters) = source.function.split('|').find_map(|name| btf.parameters(name)) else {
+        return MISSING;
+    };
+    let wanted = |parameter: &Parameter| {
+        source.parameter.split('|').any(|name| name == parameter.name)
+            && (source.pointee.is_empty() || parameter.pointee.as_deref() == Some(source.pointee))
+    };
+    parameters.iter().position(wanted).map_or(MISSING, |position| position as u32)
+}
+
+/// Fields that one architecture has and another has not.
+fn is_of_one_architecture(source: &OffsetSource) -> bool {
+    source.structure == "pt_regs" || source.member == "thread_info.status"
 }
 
 /// `vfs_inode` at 0 and `__upperdentry` behind it: the difference is all that the object uses.
@@ -81,7 +105,7 @@ mod tests {
         assert_eq!(resolved.values.len(), OFFSET_SOURCES.len());
         for (source, value) in OFFSET_SOURCES.iter().zip(&resolved.values) {
             let essential = ["task_struct", "cred", "linux_binprm", "dentry", "mount", "kernfs_node"];
-            let optional = ["loginuid", "sessionid"];
+            let optional = ["loginuid", "sessionid", "thread_info.status"];
             if essential.contains(&source.structure) && !optional.contains(&source.member) {
                 assert_ne!(*value, MISSING, "{}.{}", source.structure, source.member);
             }

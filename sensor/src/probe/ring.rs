@@ -1,13 +1,17 @@
-//! Reads records from a BPF ring buffer, and waits for them.
+//! Reads records from the BPF ring buffers in the order of time, and waits for them.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 
-/// Wakes the thread that waits in [`Ring::wait`], from any other thread.
+/// Where the time stands in a record's header.
+const HEADER_TIME: usize = std::mem::offset_of!(sensor_ebpf::abi::Header, time);
+
+/// Wakes the thread that waits in [`Rings::wait`], from any other thread.
 #[derive(Clone)]
 pub struct Wake(Arc<OwnedFd>);
 
@@ -43,13 +47,15 @@ impl Wake {
 /// One ring.
 pub struct Ring {
     ring: RingBuf<MapData>,
-    wake: Wake,
     capacity: usize,
+    /// Bytes taken in the current reading, and the most that one reading took since it was last asked for.
+    taken: usize,
+    fullest: usize,
 }
 
 impl Ring {
-    pub(super) fn new(ring: RingBuf<MapData>, wake: Wake, capacity: usize) -> Self {
-        Self { ring, wake, capacity }
+    pub(super) fn new(ring: RingBuf<MapData>, capacity: usize) -> Self {
+        Self { ring, capacity, taken: 0, fullest: 0 }
     }
 
     /// Bytes the ring holds.
@@ -57,26 +63,75 @@ impl Ring {
         self.capacity
     }
 
-    /// Hands up to `limit` records to `take`, oldest first; gives how many there were and their bytes.
-    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> (usize, usize) {
-        let (mut records, mut bytes) = (0, 0);
-        while records < limit {
-            let Some(item) = self.ring.next() else { break };
+    /// Most bytes that were found in the ring at once since the last call.
+    pub fn take_fullest(&mut self) -> usize {
+        std::mem::take(&mut self.fullest)
+    }
+
+    fn end_reading(&mut self) {
+        self.fullest = self.fullest.max(std::mem::take(&mut self.taken));
+    }
+
+    /// Time of the oldest record; `None` if there is none. One too short to have a time counts as the oldest of all.
+    fn peek(&mut self) -> Option<u64> {
+        // An item that is not dropped is not consumed: the next call finds it again.
+        let item = ManuallyDrop::new(self.ring.next()?);
+        let time = item.get(HEADER_TIME..HEADER_TIME + 8).and_then(|bytes| bytes.try_into().ok());
+        Some(time.map_or(0, u64::from_ne_bytes))
+    }
+
+    fn pass(&mut self, take: &mut impl FnMut(&[u8])) {
+        if let Some(item) = self.ring.next() {
             take(&item);
-            records += 1;
-            bytes += item.len() + 8;
+            self.taken += item.len() + 8;
         }
-        (records, bytes)
+    }
+}
+
+/// All rings, read in the order of time.
+pub struct Rings {
+    /// Life of processes and cgroups.
+    pub lineage: Ring,
+    /// Actions.
+    pub critical: Ring,
+    wake: Wake,
+}
+
+impl Rings {
+    pub(super) fn new(lineage: Ring, critical: Ring, wake: Wake) -> Self {
+        Self { lineage, critical, wake }
+    }
+
+    /// Hands up to `limit` records to `take`, oldest first; gives how many there were. An action is handed over after
+    /// the birth of the process that does it, and before what becomes of the process later.
+    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
+        let mut records = 0;
+        while records < limit {
+            match (self.lineage.peek(), self.critical.peek()) {
+                (None, None) => break,
+                (Some(lineage), Some(critical)) if critical < lineage => self.critical.pass(&mut take),
+                (Some(_), _) => self.lineage.pass(&mut take),
+                (None, Some(_)) => self.critical.pass(&mut take),
+            }
+            records += 1;
+        }
+        self.lineage.end_reading();
+        self.critical.end_reading();
+        records
     }
 
     /// Waits until there is a record, [`Wake::wake`] is called, or the time is over.
     pub fn wait(&self, timeout: Duration) {
         let poll = |descriptor| libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
-        let mut descriptors = [poll(self.ring.as_raw_fd()), poll(self.wake.0.as_raw_fd())];
+        let mut descriptors = [
+            poll(self.wake.0.as_raw_fd()),
+            poll(self.lineage.ring.as_raw_fd()),
+            poll(self.critical.ring.as_raw_fd()),
+        ];
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the array holds two valid entries. An interrupted wait is a short wait.
-        unsafe { libc::poll(descriptors.as_mut_ptr(), 2, milliseconds) };
-        if descriptors[1].revents != 0 {
+        // SAFETY: the array holds three valid entries. An interrupted wait is a short wait.
+        unsafe { libc::poll(descriptors.as_mut_ptr(), descriptors.len() as libc::nfds_t, milliseconds) };
+        if descriptors[0].revents != 0 {
             self.wake.clear();
         }
     }

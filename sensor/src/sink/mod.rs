@@ -3,6 +3,7 @@
 //! The spine makes each line once and hands it to the [`Outlet`]; every sink has its own bounded queues and its own
 //! task, so that a slow or broken sink costs its own lines, counted, and nothing else.
 
+mod action_record;
 pub mod forensic;
 pub mod health;
 pub mod http;

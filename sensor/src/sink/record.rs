@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::action_record::action_event;
 use crate::attribute::{Ancestor, Attributed, Image, Process};
 use crate::capability;
 use crate::clock::Clock;
@@ -148,7 +149,7 @@ fn process_part(clock: &Clock, attributed: &Attributed<'_>, process: &Process) -
 }
 
 /// Number and start time as one text, unique on this boot.
-fn identity(key: ProcessKey) -> String {
+pub(super) fn identity(key: ProcessKey) -> String {
     format!("{}-{}", key.pid, key.start_time)
 }
 
@@ -183,7 +184,7 @@ fn image_fields(part: &mut Map<String, Value>, image: &Image) {
     credentials(part, &image.credentials);
 }
 
-fn credentials(part: &mut Map<String, Value>, credentials: &crate::event::Credentials) {
+pub(super) fn credentials(part: &mut Map<String, Value>, credentials: &crate::event::Credentials) {
     for (name, id) in [
         ("uid", credentials.uid),
         ("gid", credentials.gid),
@@ -236,7 +237,7 @@ fn ancestor_part(clock: &Clock, ancestor: &Ancestor) -> Value {
     })
 }
 
-fn namespaces(namespaces: &Namespaces) -> Value {
+pub(super) fn namespaces(namespaces: &Namespaces) -> Value {
     json!({
         "mount": namespaces.mount,
         "pid": namespaces.pid,
@@ -270,6 +271,7 @@ fn event_part(attributed: &Attributed<'_>) -> Value {
             part.insert("path".into(), lossless(&cgroup.path).into());
         }
         Body::Exec(exec) => exec_event(&mut part, attributed, exec),
+        Body::Action(action) => action_event(&mut part, action, attributed.action.as_ref()),
     }
     Value::Object(part)
 }
@@ -306,7 +308,7 @@ fn exec_event(part: &mut Map<String, Value>, attributed: &Attributed<'_>, exec: 
     }
 }
 
-fn file_part(file: &FileFacts) -> Value {
+pub(super) fn file_part(file: &FileFacts) -> Value {
     let layer = match (file.is_upper(), file.is_lower()) {
         (true, _) => "upper",
         (_, true) => "lower",

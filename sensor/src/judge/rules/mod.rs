@@ -113,8 +113,8 @@ impl RuleSet {
             }
         }
         set.ids = ids.len();
-        for kind in EventKind::ALL {
-            let mask = 1 << kind as u16;
+        for &kind in EventKind::ALL {
+            let mask = 1_u64 << kind as u16;
             let able = set.rules.iter().enumerate().filter(|(_, rule)| kinds(&rule.program) & mask != 0);
             set.by_kind.insert(kind as u16, able.map(|(index, _)| index).collect());
         }
@@ -154,8 +154,8 @@ impl RuleSet {
     /// Names of the hooks that a rule needs: those of the kinds of event it can match.
     pub fn hooks_of(&self, rule: &Rule) -> Vec<&'static str> {
         let mask = kinds(&rule.program);
-        let able = EventKind::ALL.into_iter().filter(|kind| mask >> *kind as u32 & 1 != 0);
-        able.map(EventKind::name).collect()
+        let able = EventKind::ALL.iter().filter(|kind| mask >> **kind as u32 & 1 != 0);
+        able.map(|kind| kind.name()).collect()
     }
 
     /// Names of rules that are switched off.
@@ -375,8 +375,8 @@ impl Meaning<'_> {
 }
 
 /// Which kinds of event a condition can hold for: a bit for each kind's number. Never too few.
-fn kinds(program: &Program) -> u32 {
-    const ALL: u32 = u32::MAX;
+fn kinds(program: &Program) -> u64 {
+    const ALL: u64 = u64::MAX;
     match program {
         Program::Constant(false) => 0,
         Program::Constant(true) => ALL,
@@ -396,11 +396,11 @@ fn kinds(program: &Program) -> u32 {
     }
 }
 
-fn kind_mask(name: &[u8]) -> u32 {
+fn kind_mask(name: &[u8]) -> u64 {
     EventKind::ALL
         .iter()
         .filter(|kind| event_type(**kind).as_bytes() == name)
-        .map(|kind| 1 << *kind as u32)
+        .map(|kind| 1_u64 << *kind as u32)
         .sum()
 }
 
@@ -412,6 +412,7 @@ pub fn event_type(kind: EventKind) -> &'static str {
         EventKind::Exit => "procexit",
         EventKind::CgroupCreate => "cgroup_create",
         EventKind::CgroupRemove => "cgroup_remove",
+        other => other.name(),
     }
 }
 

@@ -31,13 +31,18 @@ pub(super) struct KernelCollector {
 }
 
 /// Names and help texts. `lost` is what could not be sent, so `seen = filtered + sent + lost`.
-const FAMILIES: [(&str, &str, &[&str]); 3] = [
+const FAMILIES: [(&str, &str, &[&str]); 4] = [
     (
         "events_total",
         "Events by kind and stage in the kernel: seen, filtered, sent, lost.",
         &["kind", "stage"],
     ),
     ("events_read_failed_total", "Events sent with a field that the kernel could not read.", &["kind"]),
+    (
+        "processes_untracked_total",
+        "Processes of containers that found no room in the map that the kernel's filters ask.",
+        &[],
+    ),
     ("events_missed_total", "Runs of a hook that the kernel skipped.", &["hook"]),
 ];
 
@@ -64,8 +69,8 @@ impl Collector for KernelCollector {
             family.set_field_type(MetricType::COUNTER);
             family
         });
-        let [events, read_failed, missed] = &mut families;
-        for kind in EventKind::ALL {
+        let [events, read_failed, untracked, missed] = &mut families;
+        for &kind in EventKind::ALL {
             let Some(counters) = self.account.counters(kind) else { continue };
             let stages = [
                 ("filtered", counters.filtered),
@@ -75,6 +80,9 @@ impl Collector for KernelCollector {
             ];
             for (stage, value) in stages {
                 add(events, &[("kind", kind.name()), ("stage", stage)], value);
+            }
+            if kind == EventKind::Fork {
+                add(untracked, &[], counters.untracked);
             }
             add(read_failed, &[("kind", kind.name())], counters.read_failed);
         }

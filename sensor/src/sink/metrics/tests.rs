@@ -17,6 +17,7 @@ impl KernelAccount for FixedAccount {
             ring_full: 3,
             too_big: 2,
             read_failed: 1,
+            untracked: 0,
         })
     }
 

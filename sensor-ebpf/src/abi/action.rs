@@ -1,0 +1,133 @@
+//! Records of everything a process does beyond living: opens, mounts, switches of namespace and credentials, and so on.
+//!
+//! All kinds share one layout, because all need the same subject and most of them one object: a file, another process,
+//! or a few numbers and a text. What `values` hold is said at each [`EventKind`](super::EventKind)'s constants below.
+
+use super::{Credentials, FileFacts, Header, Namespaces, ProcessId};
+
+/// Who acts, as the kernel sees it at the hook.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Subject {
+    /// The process; `tid` is the acting thread.
+    pub process: ProcessId,
+    /// Its parent.
+    pub parent: ProcessId,
+    /// Its cgroup in the unified hierarchy.
+    pub cgroup_id: u64,
+    /// Its namespaces.
+    pub namespaces: Namespaces,
+    /// Its credentials (the subjective ones).
+    pub credentials: Credentials,
+    /// Depth of its user namespace below the initial one.
+    pub user_namespace_level: u32,
+    /// Its id in its own pid namespace.
+    pub namespace_pid: u32,
+    /// Seccomp mode: 0 off, 1 strict, 2 filter.
+    pub seccomp_mode: u32,
+    /// `SUBJECT_*` flags.
+    pub flags: u32,
+    /// The command name (`comm`) of the thread, NUL-padded.
+    pub command: [u8; 16],
+    /// Inode number of its root folder.
+    pub root_inode: u64,
+    /// `s_dev` of its root folder's superblock.
+    pub root_device: u32,
+    /// Which way in the hook took: a `RUNG_*` number.
+    pub rung: u32,
+}
+
+/// no_new_privs is set.
+pub const SUBJECT_NO_NEW_PRIVILEGES: u32 = 1;
+/// A kernel thread acts: it has no memory of its own.
+pub const SUBJECT_KERNEL_THREAD: u32 = 1 << 1;
+/// The thread came here by a 32-bit system call (x86).
+pub const SUBJECT_COMPAT: u32 = 1 << 2;
+/// The kernel side knows the process, or an ancestor of it, to have been in another mount namespace than the host's.
+pub const SUBJECT_CONTAINED: u32 = 1 << 3;
+
+/// BTF-typed raw tracepoint.
+pub const RUNG_TRACEPOINT_BTF: u32 = 1;
+/// BPF LSM.
+pub const RUNG_LSM: u32 = 2;
+/// Trampoline at a function's entry or exit.
+pub const RUNG_FENTRY: u32 = 3;
+/// Kprobe or kretprobe.
+pub const RUNG_KPROBE: u32 = 4;
+/// The tracepoint at the end of every system call: degraded.
+pub const RUNG_SYSCALL: u32 = 5;
+
+/// Numbers in [`ActionRecord::values`].
+pub const ACTION_VALUES: usize = 6;
+/// Texts behind an [`ActionRecord`].
+pub const ACTION_TEXTS: usize = 3;
+/// Text: components of the path of `file`, leaf first, each ended by NUL.
+pub const TEXT_PATH: usize = 0;
+/// Text: components of a second path, leaf first, each ended by NUL.
+pub const TEXT_OTHER_PATH: usize = 1;
+/// Text: a plain text (a name, a type, what was passed), without NUL at its end.
+pub const TEXT_PLAIN: usize = 2;
+/// Longest plain text.
+pub const PLAIN_TEXT_MAX: usize = 1024;
+
+/// An action. The texts follow in their order.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ActionRecord {
+    /// `kind` is any of the actions.
+    pub header: Header,
+    /// Who.
+    pub subject: Subject,
+    /// The file it is about; zero if there is none.
+    pub file: FileFacts,
+    /// A second file: the source of a bind mount, the new root, the file a link leads to; zero if there is none.
+    pub other_file: FileFacts,
+    /// Another process it is about; zero if there is none.
+    pub target: ProcessId,
+    /// Namespaces it is about: the new ones, or those of the other process.
+    pub target_namespaces: Namespaces,
+    /// Credentials it is about: the new ones, or those of the other process.
+    pub target_credentials: Credentials,
+    /// The cgroup it is about: the new one, or that of the other process.
+    pub target_cgroup_id: u64,
+    /// Numbers, whose meaning depends on the kind; see the `*_VALUE_*` constants.
+    pub values: [u64; ACTION_VALUES],
+    /// Result of the action where the hook sees one: 0 or a negative error number. [`RESULT_NOT_KNOWN`] elsewhere.
+    pub result: i32,
+    /// Bytes of the texts that follow, in their order.
+    pub texts: [u32; ACTION_TEXTS],
+}
+
+/// The hook runs before the outcome is known.
+pub const RESULT_NOT_KNOWN: i32 = i32::MAX;
+
+/// `file_open`: `f_flags` (O_*).
+pub const OPEN_VALUE_FLAGS: usize = 0;
+/// `file_open`: `f_mode` (FMODE_*); 0 if there was no file.
+pub const OPEN_VALUE_MODE: usize = 1;
+/// `file_open`: `OPEN_*` reasons for which the kernel side sent it.
+pub const OPEN_VALUE_REASONS: usize = 2;
+
+/// The opener writes to a file system through which the kernel itself is steered.
+pub const OPEN_KERNEL_WRITE: u64 = 1;
+/// The file's mount is not in the opener's mount namespace.
+pub const OPEN_FOREIGN_MOUNT: u64 = 1 << 1;
+/// The inode is on the watch list of user space.
+pub const OPEN_WATCHED: u64 = 1 << 2;
+/// The file is a device node.
+pub const OPEN_DEVICE: u64 = 1 << 3;
+/// The open failed in a way that its own hook does not see, or is O_PATH.
+pub const OPEN_UNSEEN: u64 = 1 << 4;
+
+/// `namespace_switch`: CLONE_NEW* bits of the namespaces that changed.
+pub const NAMESPACE_VALUE_CHANGED: usize = 0;
+/// `namespace_switch`, `credential_change`: depth of the new user namespace.
+pub const VALUE_USER_NAMESPACE_LEVEL: usize = 1;
+
+/// `ptrace`: the mode (PTRACE_MODE_*).
+pub const PTRACE_VALUE_MODE: usize = 0;
+/// `ptrace`: 1 if the target asked for it (PTRACE_TRACEME).
+pub const PTRACE_VALUE_TRACEME: usize = 1;
+
+const _: () = assert!(size_of::<Subject>() == 192);
+const _: () = assert!(size_of::<ActionRecord>() == 512);

@@ -1,0 +1,280 @@
+//! Puts action records together: who acts is the same for all, what it is about is added by each hook.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
+use sensor_ebpf::abi::{
+    ACTION_TEXTS, ACTION_VALUES, ActionRecord, FileFacts, MISSING, PLAIN_TEXT_MAX, RESULT_NOT_KNOWN,
+    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES, Subject, TEXT_OTHER_PATH,
+    TEXT_PATH, TEXT_PLAIN,
+};
+
+use crate::contained::is_contained;
+use crate::emit::{ActionScratch, Tally};
+use crate::file::{File, read_inode};
+use crate::kernel::{Cred, Probed, Structure, Task, offset};
+use crate::maps::ACTION_SCRATCH;
+use crate::path::{Place, Walker, walk};
+
+/// Slots of each CPU. Trampolines run with preemption: a second task may enter a hook on the same CPU while the first
+/// waits, and must not write to the same record.
+pub const SLOTS_PER_CPU: u32 = 2;
+
+/// One record's work space.
+#[repr(C)]
+pub struct Slot {
+    /// Thread that uses it; 0 when it is free.
+    owner: u64,
+    /// Where the record is put together.
+    pub scratch: ActionScratch,
+}
+
+/// The slot of an index.
+#[inline(always)]
+pub fn slot_at(index: u32) -> Option<&'static mut Slot> {
+    let pointer = ACTION_SCRATCH.get_ptr_mut(index)?;
+    // SAFETY: the slot belongs to the thread that claimed it; the claim is checked again before the record is sent.
+    Some(unsafe { &mut *pointer })
+}
+
+/// The current task.
+#[inline(always)]
+pub fn current() -> Task<Probed> {
+    // SAFETY: the helper takes no arguments.
+    Task::new(unsafe { bpf_get_current_task() } as *const u8)
+}
+
+/// A record in progress. Ends with [`Action::send`].
+#[must_use = "an action that was begun must be sent"]
+pub struct Action {
+    tally: Tally,
+    slot: &'static mut Slot,
+    index: u32,
+    position: u64,
+    owner: u64,
+    read_failed: bool,
+}
+
+impl Action {
+    /// Claims work space and fills in who acts. `None`, counted, if there is none.
+    #[inline(always)]
+    pub fn begin(tally: Tally, rung: u32) -> Option<Self> {
+        let owner = bpf_get_current_pid_tgid() | 1 << 63;
+        // SAFETY: the helper takes no arguments.
+        let first = unsafe { bpf_get_smp_processor_id() } * SLOTS_PER_CPU;
+        let mut index = first;
+        let free = |index| slot_at(index).is_some_and(|slot| slot.owner == 0);
+        if !free(index) {
+            index = first + 1;
+            if !free(index) {
+                tally.too_big();
+                return None;
+            }
+        }
+        let Some(slot) = slot_at(index) else {
+            tally.too_big();
+            return None;
+        };
+        // SAFETY: a plain write; volatile, so that it is not moved behind the writes of the record.
+        unsafe { core::ptr::write_volatile(&raw mut slot.owner, owner) };
+        let mut action = Self {
+            tally,
+            slot,
+            index,
+            position: size_of::<ActionRecord>() as u64,
+            owner,
+            read_failed: false,
+        };
+        action.clear();
+        let header = action.tally.header(0);
+        let record = action.record();
+        record.header = header;
+        record.result = RESULT_NOT_KNOWN;
+        read_subject(&mut record.subject, rung);
+        Some(action)
+    }
+
+    /// The fixed part.
+    #[inline(always)]
+    pub fn record(&mut self) -> &mut ActionRecord {
+        // SAFETY: the scratch data is longer than the record and eight-byte aligned; any bytes are a valid record.
+        unsafe { &mut *self.slot.scratch.data.as_mut_ptr().cast::<ActionRecord>() }
+    }
+
+    /// Zeroes the fixed part, which holds what the last user of the slot left.
+    #[inline(always)]
+    fn clear(&mut self) {
+        const WORDS: usize = size_of::<ActionRecord>() / 8;
+        let words = self.slot.scratch.data.as_mut_ptr().cast::<u64>();
+        let mut index = 0;
+        while index < WORDS {
+            // SAFETY: the record lies within the scratch data. Volatile, or it would become a call of memset.
+            unsafe { core::ptr::write_volatile(words.add(index), 0) };
+            index += 1;
+        }
+    }
+
+    /// Sets one of the record's numbers.
+    #[inline(always)]
+    pub fn value(&mut self, index: usize, value: u64) {
+        const { assert!(ACTION_VALUES == 6) };
+        if index < ACTION_VALUES {
+            self.record().values[index] = value;
+        }
+    }
+
+    /// The outcome: 0 or a negative error number.
+    #[inline(always)]
+    pub fn result(&mut self, result: i32) {
+        self.record().result = result;
+    }
+
+    /// The file it is about: facts and path.
+    #[inline(always)]
+    pub fn file(&mut self, file: &File) {
+        read_inode(file, &mut self.record().file);
+        let (length, flags) = self.path(file);
+        let record = self.record();
+        record.texts[TEXT_PATH] = length;
+        record.file.flags |= flags;
+    }
+
+    /// A second file. Call it after [`Action::file`].
+    #[inline(always)]
+    pub fn other_file(&mut self, file: &File) {
+        read_inode(file, &mut self.record().other_file);
+        let (length, flags) = self.path(file);
+        let record = self.record();
+        record.texts[TEXT_OTHER_PATH] = length;
+        record.other_file.flags |= flags;
+    }
+
+    /// Facts of an inode alone, without path.
+    #[inline(always)]
+    pub fn inode(&mut self, file: &File) {
+        read_inode(file, &mut self.record().file);
+    }
+
+    /// Facts of the file read so far.
+    #[inline(always)]
+    pub fn file_facts(&mut self) -> &mut FileFacts {
+        &mut self.record().file
+    }
+
+    #[inline(always)]
+    fn path(&mut self, file: &File) -> (u32, u32) {
+        let place = Place::of(current());
+        let (length, flags) =
+            walk(Walker::Action(self.index), &mut self.slot.scratch, self.position, file.mount, file.dentry, &place);
+        self.position += u64::from(length);
+        (length, flags)
+    }
+
+    /// A text of the kernel, ended by NUL. Call it after the files.
+    #[inline(always)]
+    pub fn text(&mut self, text: *const u8) {
+        let target = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
+        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), PLAIN_TEXT_MAX as u32, text.cast()) };
+        self.finish_text(read as i64);
+    }
+
+    /// A text of user memory, ended by NUL. Call it after the files.
+    #[inline(always)]
+    pub fn user_text(&mut self, text: *const u8) {
+        let target = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
+        let read = unsafe {
+            aya_ebpf::helpers::generated::bpf_probe_read_user_str(
+                target.cast(),
+                PLAIN_TEXT_MAX as u32,
+                text.cast(),
+            )
+        };
+        self.finish_text(read as i64);
+    }
+
+    #[inline(always)]
+    fn finish_text(&mut self, read: i64) {
+        const { assert!(ACTION_TEXTS == 3 && PLAIN_TEXT_MAX == 1024) };
+        if read <= 0 {
+            self.read_failed = true;
+            return;
+        }
+        let length = (read as u32 - 1) & (PLAIN_TEXT_MAX as u32 - 1);
+        self.record().texts[TEXT_PLAIN] = length;
+        self.position += u64::from(length);
+    }
+
+    /// Another process it is about.
+    #[inline(always)]
+    pub fn target(&mut self, task: Task<Probed>) {
+        let record = self.record();
+        record.target = task.identity();
+        record.target_namespaces = task.namespaces();
+        record.target_cgroup_id = task.cgroup_id();
+        task.credentials().read(&mut record.target_credentials);
+    }
+
+    /// Credentials it is about.
+    #[inline(always)]
+    pub fn credentials(&mut self, credentials: Cred<Probed>) {
+        credentials.read(&mut self.record().target_credentials);
+    }
+
+    /// Writes the record to its ring, unless another thread took the slot meanwhile, which is counted as a loss.
+    #[inline(always)]
+    pub fn send(self) {
+        let Self { tally, slot, position, owner, read_failed, .. } = self;
+        // SAFETY: a plain read; volatile, because another thread may have written it.
+        let holds = unsafe { core::ptr::read_volatile(&raw const slot.owner) } == owner;
+        if holds {
+            tally.send(&mut slot.scratch, position, read_failed);
+        } else {
+            tally.too_big();
+        }
+        // SAFETY: as above.
+        unsafe { core::ptr::write_volatile(&raw mut slot.owner, 0) };
+    }
+}
+
+#[inline(always)]
+fn read_subject(subject: &mut Subject, rung: u32) {
+    /// `PF_KTHREAD` of include/linux/sched.h.
+    const KERNEL_THREAD: u32 = 0x0020_0000;
+    /// `PFA_NO_NEW_PRIVS` of include/linux/sched.h.
+    const NO_NEW_PRIVILEGES: u64 = 1;
+    /// `TS_COMPAT` of arch/x86/include/asm/thread_info.h.
+    const COMPAT: u32 = 2;
+    let task = current();
+    subject.process = task.identity();
+    subject.parent = task.parent().identity();
+    subject.cgroup_id = task.cgroup_id();
+    subject.namespaces = task.namespaces();
+    let credentials = task.credentials();
+    credentials.read(&mut subject.credentials);
+    subject.user_namespace_level = credentials.user_namespace().field(offset!(user_namespace.level));
+    subject.namespace_pid = task.namespace_pid().0;
+    subject.seccomp_mode = task.field(offset!(task.seccomp_mode));
+    subject.command = Structure::<Probed>::new(task.0).field(offset!(task.comm));
+    let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
+    let root = Structure::<Probed>::new(fs.pointer(offset!(fs.root_dentry)));
+    let inode = Structure::<Probed>::new(root.pointer(offset!(dentry.inode)));
+    let super_block = Structure::<Probed>::new(inode.pointer(offset!(inode.sb)));
+    subject.root_inode = inode.field(offset!(inode.ino));
+    subject.root_device = super_block.field(offset!(super_block.dev));
+    subject.rung = rung;
+    let mut flags = 0;
+    if task.field::<u64>(offset!(task.atomic_flags)) & NO_NEW_PRIVILEGES != 0 {
+        flags |= SUBJECT_NO_NEW_PRIVILEGES;
+    }
+    if task.field::<u32>(offset!(task.flags)) & KERNEL_THREAD != 0 {
+        flags |= SUBJECT_KERNEL_THREAD;
+    }
+    if offset!(task.thread_status) != MISSING && task.field::<u32>(offset!(task.thread_status)) & COMPAT != 0 {
+        flags |= SUBJECT_COMPAT;
+    }
+    if is_contained(task) {
+        flags |= SUBJECT_CONTAINED;
+    }
+    subject.flags = flags;
+}

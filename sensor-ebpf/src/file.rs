@@ -1,0 +1,102 @@
+//! Facts of files: from an open file, or from a mount and a folder entry.
+
+use sensor_ebpf::abi::{FILE_OVERLAY, FILE_OVERLAY_UPPER, FILE_UNLINKED, FileFacts};
+
+use crate::kernel::{Probed, Structure, offset};
+
+/// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
+const OVERLAY_MAGIC: u64 = 0x794c_7630;
+
+/// A file by where it lies and what it is.
+#[derive(Clone, Copy)]
+pub struct File {
+    /// `struct vfsmount *`; null where the hook does not know the mount.
+    pub mount: *const u8,
+    /// `struct dentry *`
+    pub dentry: *const u8,
+    /// `struct inode *`
+    pub inode: *const u8,
+}
+
+impl File {
+    /// Of a `struct file *`.
+    #[inline(always)]
+    pub fn open(file: *const u8) -> Self {
+        let file = Structure::<Probed>::new(file);
+        Self {
+            mount: file.pointer(offset!(file.path_mnt)),
+            dentry: file.pointer(offset!(file.path_dentry)),
+            inode: file.pointer(offset!(file.inode)),
+        }
+    }
+
+    /// Of a `struct path *`: a mount and an entry, in this order since 2.6.25.
+    #[inline(always)]
+    pub fn path(path: *const u8) -> Self {
+        let path = Structure::<Probed>::new(path);
+        Self::entry(path.pointer(0), path.pointer(8))
+    }
+
+    /// Of a mount (null if not known) and a `struct dentry *`.
+    #[inline(always)]
+    pub fn entry(mount: *const u8, dentry: *const u8) -> Self {
+        let inode = Structure::<Probed>::new(dentry).pointer(offset!(dentry.inode));
+        Self { mount, dentry, inode }
+    }
+
+    /// `s_magic` of the superblock.
+    #[inline(always)]
+    pub fn magic(&self) -> u64 {
+        self.super_block().field(offset!(super_block.magic))
+    }
+
+    /// The superblock.
+    #[inline(always)]
+    pub fn super_block(&self) -> Structure<Probed> {
+        Structure::new(Structure::<Probed>::new(self.inode).pointer(offset!(inode.sb)))
+    }
+
+    /// `i_mode`
+    #[inline(always)]
+    pub fn mode(&self) -> u32 {
+        u32::from(Structure::<Probed>::new(self.inode).field::<u16>(offset!(inode.mode)))
+    }
+
+    /// `struct mnt_namespace *` of the mount; null if the mount is detached.
+    #[inline(always)]
+    pub fn mount_namespace(&self) -> *const u8 {
+        let mount = Structure::<Probed>::new(self.mount.wrapping_sub(offset!(mount.mnt) as usize));
+        mount.pointer(offset!(mount.namespace))
+    }
+}
+
+/// Reads what the inode says. Flags of the path are added by the walk.
+#[inline(always)]
+pub fn read_inode(file: &File, facts: &mut FileFacts) {
+    let inode = Structure::<Probed>::new(file.inode);
+    let super_block = file.super_block();
+    let dentry = Structure::<Probed>::new(file.dentry);
+    let magic: u64 = super_block.field(offset!(super_block.magic));
+    let mut flags = 0;
+    if magic == OVERLAY_MAGIC {
+        flags |= FILE_OVERLAY;
+        // The overlay module embeds its inode around the generic one.
+        let overlay = inode.0.wrapping_sub(offset!(overlay.vfs_inode) as usize);
+        if !Structure::<Probed>::new(overlay).pointer(offset!(overlay.upper)).is_null() {
+            flags |= FILE_OVERLAY_UPPER;
+        }
+    }
+    if dentry.pointer(offset!(dentry.hash_pprev)).is_null() {
+        flags |= FILE_UNLINKED;
+    }
+    facts.inode = inode.field(offset!(inode.ino));
+    facts.size = inode.field(offset!(inode.size));
+    facts.change_time = inode.field(offset!(inode.ctime));
+    facts.modify_time = inode.field(offset!(inode.mtime));
+    facts.device = super_block.field(offset!(super_block.dev));
+    facts.mode = u32::from(inode.field::<u16>(offset!(inode.mode)));
+    facts.link_count = inode.field(offset!(inode.nlink));
+    facts.uid = inode.field(offset!(inode.uid));
+    facts.filesystem_magic = magic as u32;
+    facts.flags = flags;
+}

@@ -1,0 +1,97 @@
+//! Opens of files, where they go through the kernel's own decision point: io_uring and 32-bit calls included.
+
+use sensor_ebpf::abi::{
+    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_WRITE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE,
+    OPEN_VALUE_REASONS, OPEN_WATCHED,
+};
+
+use crate::action::{Action, current};
+use crate::contained::is_contained;
+use crate::emit::seen;
+use crate::entries::{Way, argument, entries};
+use crate::file::File;
+use crate::kernel::{Probed, Structure, Task, offset};
+use crate::maps::WATCHED_INODES;
+
+/// `FMODE_WRITE` of include/linux/fs.h.
+const MODE_WRITE: u32 = 2;
+const TYPE_MASK: u32 = 0o170_000;
+const TYPE_CHARACTER: u32 = 0o020_000;
+const TYPE_BLOCK: u32 = 0o060_000;
+
+entries!(file_open => file_open_lsm, file_open_fentry, file_open_kprobe);
+
+/// `security_file_open(struct file *file)`, unchanged from 5.10 to 7.2.
+#[inline(always)]
+fn file_open<W: Way>(way: &W) {
+    let file = argument!(way, file_open.file) as *const u8;
+    let Some(tally) = seen(EventKind::FileOpen) else { return };
+    let task = current();
+    // overlayfs opens the file below a second time, with its own credentials.
+    if task.acts_for_another() {
+        tally.filtered();
+        return;
+    }
+    let target = File::open(file);
+    let file = Structure::<Probed>::new(file);
+    let mode: u32 = file.field(offset!(file.mode));
+    let reasons = reasons(task, &target, mode);
+    if reasons == 0 {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(OPEN_VALUE_FLAGS, u64::from(file.field::<u32>(offset!(file.flags))));
+    action.value(OPEN_VALUE_MODE, u64::from(mode));
+    action.value(OPEN_VALUE_REASONS, reasons);
+    action.file(&target);
+    action.send();
+}
+
+/// Why user space wants to know of an open; 0 if it does not.
+#[inline(always)]
+fn reasons(task: Task<Probed>, file: &File, mode: u32) -> u64 {
+    let mut reasons = 0;
+    let super_block = file.super_block();
+    if mode & MODE_WRITE != 0 {
+        let inode = Structure::<Probed>::new(file.inode).field(offset!(inode.ino));
+        let device = super_block.field(offset!(super_block.dev));
+        if WATCHED_INODES.get_ptr(InodeKey { inode, device, reserved: 0 }).is_some() {
+            reasons |= OPEN_WATCHED;
+        }
+    }
+    if !is_contained(task) {
+        return reasons;
+    }
+    let magic: u64 = super_block.field(offset!(super_block.magic));
+    if mode & MODE_WRITE != 0 && steers_kernel(magic) {
+        reasons |= OPEN_KERNEL_WRITE;
+    }
+    if matches!(file.mode() & TYPE_MASK, TYPE_CHARACTER | TYPE_BLOCK) {
+        reasons |= OPEN_DEVICE;
+    }
+    let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
+    let own = proxy.pointer(offset!(nsproxy.mnt_ns));
+    let namespace = file.mount_namespace();
+    // Pipes, sockets and memfds lie on mounts that are in no namespace, which is an error value or null.
+    let in_some = !namespace.is_null() && (namespace as u64) < -4095_i64 as u64;
+    if in_some && namespace != own {
+        reasons |= OPEN_FOREIGN_MOUNT;
+    }
+    reasons
+}
+
+/// File systems through which the kernel is told what to do. Magic numbers of include/uapi/linux/magic.h.
+#[inline(always)]
+fn steers_kernel(magic: u64) -> bool {
+    matches!(
+        magic,
+        0x9fa0 // proc
+            | 0x6265_6572 // sysfs
+            | 0x0027_e0eb // cgroup (v1)
+            | 0x4249_4e4d // binfmt_misc
+            | 0x7363_6673 // securityfs
+            | 0x6462_6720 // debugfs
+            | 0x7472_6163 // tracefs
+    )
+}

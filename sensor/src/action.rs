@@ -1,0 +1,107 @@
+//! What a process does beyond living: opens, mounts, switches of namespace and credentials, and so on.
+
+use sensor_ebpf::abi::{
+    Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM, RUNG_SYSCALL,
+    RUNG_TRACEPOINT_BTF, SUBJECT_COMPAT, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
+};
+
+use crate::event::ProcessKey;
+use crate::probe::Rung;
+
+/// One action.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// What was done.
+    pub kind: EventKind,
+    /// Who did it, as the kernel saw it at that moment.
+    pub subject: Subject,
+    /// The file it is about.
+    pub file: Option<ActionFile>,
+    /// A second file: the source of a bind mount, the new root, what a link leads to.
+    pub other_file: Option<ActionFile>,
+    /// Another process it is about.
+    pub target: Option<ProcessKey>,
+    /// The new namespaces, or those of the other process.
+    pub target_namespaces: Namespaces,
+    /// The new credentials, or those of the other process.
+    pub target_credentials: Credentials,
+    /// The new cgroup, or that of the other process.
+    pub target_cgroup_id: u64,
+    /// Numbers, whose meaning depends on the kind: the `*_VALUE_*` constants of the ABI.
+    pub values: [u64; sensor_ebpf::abi::ACTION_VALUES],
+    /// 0 or a negative error number, where the hook sees the outcome.
+    pub result: Option<i32>,
+    /// A name, a type, or what was passed.
+    pub text: Vec<u8>,
+}
+
+/// A file that an action is about.
+#[derive(Clone, Debug, Default)]
+pub struct ActionFile {
+    /// What its inode says.
+    pub facts: FileFacts,
+    /// Its path from the process's root.
+    pub path: Vec<u8>,
+}
+
+/// Who acts.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The process.
+    pub process: ProcessKey,
+    /// The acting thread.
+    pub thread_id: u32,
+    /// Its parent.
+    pub parent: ProcessKey,
+    /// Its cgroup.
+    pub cgroup_id: u64,
+    /// Its namespaces.
+    pub namespaces: Namespaces,
+    /// Its credentials.
+    pub credentials: Credentials,
+    /// Depth of its user namespace below the initial one.
+    pub user_namespace_level: u32,
+    /// Its id in its own pid namespace.
+    pub namespace_pid: u32,
+    /// Seccomp mode: 0 off, 1 strict, 2 filter.
+    pub seccomp_mode: u32,
+    /// `SUBJECT_*` flags.
+    pub flags: u32,
+    /// Command name of the thread.
+    pub command: Vec<u8>,
+    /// Inode number of its root folder.
+    pub root_inode: u64,
+    /// Device of its root folder: major << 20 | minor.
+    pub root_device: u32,
+    /// `RUNG_*`: how the hook was entered.
+    pub rung: u32,
+}
+
+impl Subject {
+    /// no_new_privs is set.
+    pub fn no_new_privileges(&self) -> bool {
+        self.flags & SUBJECT_NO_NEW_PRIVILEGES != 0
+    }
+
+    /// A kernel thread acts.
+    pub fn is_kernel_thread(&self) -> bool {
+        self.flags & SUBJECT_KERNEL_THREAD != 0
+    }
+
+    /// It came by a 32-bit system call.
+    pub fn is_compat(&self) -> bool {
+        self.flags & SUBJECT_COMPAT != 0
+    }
+
+    /// How the hook was entered; `None` for a number this version does not know.
+    pub fn rung(&self) -> Option<Rung> {
+        Some(match self.rung {
+            RUNG_TRACEPOINT_BTF => Rung::TracepointBtf,
+            RUNG_LSM => Rung::Lsm,
+            RUNG_FENTRY => Rung::Fentry,
+            RUNG_KPROBE => Rung::Kprobe,
+            RUNG_SYSCALL => Rung::Syscall,
+            _ => return None,
+        })
+    }
+}

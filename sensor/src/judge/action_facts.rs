@@ -1,0 +1,179 @@
+//! Fields of actions: the file, the other process, the namespaces they are about.
+
+use sensor_ebpf::abi::{NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PTRACE_VALUE_MODE};
+
+use super::rules::{Field, Value};
+use crate::action::{Action, ActionFile};
+use crate::attribute::{ActionFacts, Attributed, base_name};
+use crate::event::{Body, EventKind, FileFactsExt};
+use crate::text;
+
+/// `FMODE_WRITE` of include/linux/fs.h.
+const MODE_WRITE: u64 = 2;
+/// `PTRACE_MODE_ATTACH` of include/linux/ptrace.h.
+const PTRACE_ATTACH: u64 = 2;
+
+/// Namespaces by their CLONE_NEW* flag (include/uapi/linux/sched.h) and name.
+pub const NAMESPACE_FLAGS: [(u64, &str); 8] = [
+    (0x0002_0000, "mount"),
+    (0x0400_0000, "uts"),
+    (0x0800_0000, "ipc"),
+    (0x2000_0000, "pid"),
+    (0x4000_0000, "network"),
+    (0x0200_0000, "cgroup"),
+    (0x80, "time"),
+    (0x1000_0000, "user"),
+];
+
+/// The action of an event with what was concluded of it.
+#[derive(Clone, Copy)]
+pub struct ActionView<'a> {
+    action: &'a Action,
+    facts: &'a ActionFacts,
+    attributed: &'a Attributed<'a>,
+}
+
+impl<'a> ActionView<'a> {
+    /// Of an event; `None` if it is no action.
+    pub fn of(attributed: &'a Attributed<'a>) -> Option<Self> {
+        match (&attributed.event.body, &attributed.action) {
+            (Body::Action(action), Some(facts)) => Some(Self { action, facts, attributed }),
+            _ => None,
+        }
+    }
+
+    /// The action.
+    pub fn action(&self) -> &'a Action {
+        self.action
+    }
+
+    /// A single-valued field; `None` if actions, or this one, do not have it.
+    pub fn field(&self, field: Field) -> Option<Value<'a>> {
+        let action = self.action;
+        let file = action.file.as_ref();
+        let other = action.other_file.as_ref();
+        Some(match field {
+            Field::EvtResult => Value::Number(i64::from(action.result?)),
+            Field::EvtText => bytes(&action.text),
+            Field::EvtRung => Value::Text(action.subject.rung()?.name().as_bytes()),
+            Field::ThreadCompat => Value::Bool(action.subject.is_compat()),
+            Field::ProcRuntimeSetup => Value::Bool(self.facts.runtime_setup),
+            Field::UserUid => number(action.subject.credentials.uid),
+            Field::UserEuid => number(action.subject.credentials.euid),
+            Field::GroupGid => number(action.subject.credentials.gid),
+            Field::FilePath => bytes(&file?.path),
+            Field::FileHostPath => bytes(self.facts.host_path.as_deref()?),
+            Field::FileName => bytes(base_name(&file?.path)),
+            Field::FileFilesystem => Value::Text(file?.facts.filesystem().as_bytes()),
+            Field::FileType => Value::Text(file_type(file?).as_bytes()),
+            Field::FileInode => Value::Number(file?.facts.inode as i64),
+            Field::FileForeignMount => Value::Bool(is_in_another_namespace(file?)),
+            Field::FileOutsideRoot => Value::Bool(file?.facts.outside_root()),
+            Field::FileSetuid => Value::Bool(file?.facts.mode & 0o6000 != 0),
+            Field::FileLayer => Value::Text(layer(file?).as_bytes()),
+            Field::FileRuntime => Value::Bool(self.facts.runtime_file),
+            Field::OtherFilePath => bytes(&other?.path),
+            Field::OtherFileHostPath => bytes(self.facts.other_host_path.as_deref()?),
+            Field::OtherFileFilesystem => Value::Text(other?.facts.filesystem().as_bytes()),
+            Field::OtherFileType => Value::Text(file_type(other?).as_bytes()),
+            Field::OpenWrite => Value::Bool(self.opens()?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),
+            Field::OpenPath => {
+                Value::Bool(self.opens()?.values[OPEN_VALUE_FLAGS] & libc::O_PATH as u64 != 0)
+            }
+            Field::PtraceAttach => {
+                let mode = (action.kind == EventKind::Ptrace).then(|| action.values[PTRACE_VALUE_MODE])?;
+                Value::Bool(mode & PTRACE_ATTACH != 0)
+            }
+            Field::TargetPid => number(action.target?.pid),
+            Field::TargetName => bytes(&self.facts.target.as_ref()?.command),
+            Field::TargetExepath => bytes(&self.facts.target.as_ref()?.exe),
+            Field::TargetContainerId => {
+                action.target?;
+                let id = self.facts.target_container.as_ref().map_or("host", |handle| &handle.id);
+                Value::Text(&id.as_bytes()[..id.len().min(12)])
+            }
+            Field::TargetSameContainer => {
+                action.target?;
+                let id = |handle: Option<&std::sync::Arc<_>>| handle.map(std::sync::Arc::as_ptr);
+                Value::Bool(id(self.facts.target_container.as_ref()) == id(self.attributed.container))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Calls `visit` with each element of a list-valued field until it returns true; `None` if it is no field of actions.
+    pub fn any(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> Option<bool> {
+        let mut names = |wanted: &dyn Fn(u64) -> bool| {
+            NAMESPACE_FLAGS.iter().any(|(flag, name)| wanted(*flag) && visit(name.as_bytes()))
+        };
+        match field {
+            Field::NamespaceChanged => {
+                let changed = self.changed();
+                Some(names(&|flag| changed & flag != 0))
+            }
+            Field::NamespaceToHost => {
+                let (changed, new, host) =
+                    (self.changed(), &self.action.target_namespaces, &self.facts.host_namespaces);
+                Some(names(&|flag| {
+                    let to = by_flag(new, flag);
+                    changed & flag != 0 && to != 0 && to == by_flag(host, flag)
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    /// CLONE_NEW* bits of the namespaces that a switch changed.
+    pub fn changed(&self) -> u64 {
+        match self.action.kind {
+            EventKind::NamespaceSwitch => self.action.values[NAMESPACE_VALUE_CHANGED],
+            _ => 0,
+        }
+    }
+
+    fn opens(&self) -> Option<&'a Action> {
+        (self.action.kind == EventKind::FileOpen).then_some(self.action)
+    }
+}
+
+/// A namespace's inode number by its CLONE_NEW* flag; 0 for an unknown flag.
+pub fn by_flag(namespaces: &crate::event::Namespaces, flag: u64) -> u32 {
+    match flag {
+        0x0002_0000 => namespaces.mount,
+        0x0400_0000 => namespaces.uts,
+        0x0800_0000 => namespaces.ipc,
+        0x2000_0000 => namespaces.pid,
+        0x4000_0000 => namespaces.network,
+        0x0200_0000 => namespaces.cgroup,
+        0x80 => namespaces.time,
+        0x1000_0000 => namespaces.user,
+        _ => 0,
+    }
+}
+
+/// What a file is, by its mode.
+pub fn file_type(file: &ActionFile) -> &'static str {
+    text::file_type(file.facts.mode)
+}
+
+/// The overlay layer of a file.
+pub fn layer(file: &ActionFile) -> &'static str {
+    match (file.facts.is_upper(), file.facts.is_lower()) {
+        (true, _) => "upper",
+        (_, true) => "lower",
+        _ => "none",
+    }
+}
+
+/// Whether a file lies on a mount of another mount namespace: not one of the kernel's own, as of pipes and memfds.
+fn is_in_another_namespace(file: &ActionFile) -> bool {
+    file.facts.on_foreign_mount() && !file.facts.on_detached_mount()
+}
+
+fn bytes(bytes: &[u8]) -> Value<'_> {
+    Value::Text(bytes)
+}
+
+fn number(number: u32) -> Value<'static> {
+    Value::Number(i64::from(number))
+}

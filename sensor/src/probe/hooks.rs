@@ -1,0 +1,136 @@
+//! All hooks of the object: what each reports, its ways in from best to worst, and what it cannot do without.
+
+use sensor_ebpf::abi::EventKind;
+
+use super::attach::Rung;
+
+/// One hook.
+#[derive(Debug)]
+pub struct Hook {
+    /// Its name in `doctor` and metrics.
+    pub name: &'static str,
+    /// What it reports.
+    pub kind: EventKind,
+    /// Ways in, best first.
+    pub ways: &'static [Way],
+    /// Kernel structures or members (`structure.` or `structure.member`) without which it would report nothing of use.
+    pub needs: &'static [&'static str],
+}
+
+/// One way into a hook.
+#[derive(Debug)]
+pub struct Way {
+    /// The rung.
+    pub rung: Rung,
+    /// Program in the object.
+    pub program: &'static str,
+    /// Tracepoint, LSM hook, function or system call; alternatives separated by `|`.
+    pub target: &'static str,
+    /// The function whose parameters are checked, where it is not the target.
+    pub function: Option<&'static str>,
+    /// At the function's end, with its result.
+    pub at_exit: bool,
+}
+
+const fn tracepoint(program: &'static str, target: &'static str) -> Way {
+    Way { rung: Rung::TracepointBtf, program, target, function: None, at_exit: false }
+}
+
+const fn lsm(program: &'static str, target: &'static str, function: &'static str) -> Way {
+    Way { rung: Rung::Lsm, program, target, function: Some(function), at_exit: false }
+}
+
+const fn fentry(program: &'static str, target: &'static str) -> Way {
+    Way { rung: Rung::Fentry, program, target, function: None, at_exit: false }
+}
+
+const fn kprobe(program: &'static str, target: &'static str) -> Way {
+    Way { rung: Rung::Kprobe, program, target, function: None, at_exit: false }
+}
+
+const LIFE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime"];
+const CGROUP: &[&str] = &["cgroup.", "cgroup_root.", "kernfs_node."];
+const FILE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime", "file.", "inode.i_ino", "dentry.", "vfsmount."];
+
+/// All hooks. Exit comes before fork and exec, so that no process is seen to start whose end would be missed.
+pub const HOOKS: &[Hook] = &[
+    Hook {
+        name: "cgroup_create",
+        kind: EventKind::CgroupCreate,
+        ways: &[tracepoint("cgroup_create", "cgroup_mkdir")],
+        needs: CGROUP,
+    },
+    Hook {
+        name: "cgroup_remove",
+        kind: EventKind::CgroupRemove,
+        ways: &[tracepoint("cgroup_remove", "cgroup_rmdir")],
+        needs: CGROUP,
+    },
+    Hook {
+        name: "exit",
+        kind: EventKind::Exit,
+        ways: &[tracepoint("exit", "sched_process_exit")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "signal_struct.live"],
+    },
+    Hook {
+        name: "fork",
+        kind: EventKind::Fork,
+        ways: &[tracepoint("fork", "sched_process_fork")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "task_struct.real_parent"],
+    },
+    Hook {
+        name: "exec",
+        kind: EventKind::Exec,
+        ways: &[tracepoint("exec", "sched_process_exec")],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "linux_binprm.file",
+            "file.",
+            "inode.i_ino",
+            "dentry.",
+            "mount.mnt",
+            "vfsmount.",
+            "mm_struct.",
+            "fs_struct.",
+        ],
+    },
+    Hook {
+        name: "file_open",
+        kind: EventKind::FileOpen,
+        ways: &[
+            lsm("file_open_lsm", "file_open", "security_file_open"),
+            fentry("file_open_fentry", "security_file_open"),
+            kprobe("file_open_kprobe", "security_file_open"),
+        ],
+        needs: FILE,
+    },
+    Hook {
+        name: "namespace_switch",
+        kind: EventKind::NamespaceSwitch,
+        ways: &[
+            fentry("namespace_switch_fentry", "switch_task_namespaces"),
+            kprobe("namespace_switch_kprobe", "switch_task_namespaces"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "task_struct.nsproxy", "nsproxy.mnt_ns"],
+    },
+    Hook {
+        name: "credential_change",
+        kind: EventKind::CredentialChange,
+        ways: &[
+            fentry("credential_change_fentry", "commit_creds"),
+            kprobe("credential_change_kprobe", "commit_creds"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "cred."],
+    },
+    Hook {
+        name: "ptrace",
+        kind: EventKind::Ptrace,
+        ways: &[
+            lsm("ptrace_access_lsm", "ptrace_access_check", "security_ptrace_access_check"),
+            fentry("ptrace_access_fentry", "security_ptrace_access_check"),
+            kprobe("ptrace_access_kprobe", "security_ptrace_access_check"),
+        ],
+        needs: LIFE,
+    },
+];
