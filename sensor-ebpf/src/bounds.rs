@@ -13,12 +13,13 @@ pub fn opaque(value: u64) -> u64 {
     value
 }
 
-/// `value` masked to `MASK` (a power of two less one): for offsets into scratch space, whose size is `MASK` plus the
-/// longest single read. The verifier learns the range from the mask on every kernel, while it loses the range of a
-/// compared value when LLVM compares one register and uses another.
+/// 1 if the values differ, else 0, without a branch: each branch doubles the paths that the verifier walks, and kernels
+/// before 6.3 do not join them again.
 #[inline(always)]
-pub fn masked<const MASK: u64>(value: u64) -> u64 {
-    opaque(value) & MASK
+pub fn differs(one: u64, other: u64) -> u64 {
+    let difference = opaque(one ^ other);
+    let negative = opaque(difference.wrapping_neg());
+    (difference | negative) >> 63
 }
 
 /// `value` clamped to `0..=MAX` for the length of a helper's copy.

@@ -2,6 +2,8 @@
 //!
 //! Bodies read everything with helpers, so that they do not depend on how they were entered.
 
+use core::arch::asm;
+
 use aya_ebpf::EbpfContext;
 use aya_ebpf::programs::{FEntryContext, FExitContext, LsmContext, ProbeContext, RetProbeContext};
 use sensor_ebpf::abi::{RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
@@ -25,25 +27,51 @@ pub trait Way {
     fn argument(&self, position: u32) -> u64;
 }
 
-/// Reads word `N` of a context that is an array of the function's arguments. The offset must be a constant of the
-/// instruction: the verifier refuses contexts that were added to.
+/// Reads the word at byte `AT` of a context. The offset must stand in the instruction itself: the verifier refuses
+/// contexts that were added to, and LLVM would share one addition between all places where a word is read.
 #[inline(always)]
-fn word<const N: usize>(context: &impl EbpfContext) -> u64 {
-    // SAFETY: the verifier knows how many arguments the function has and refuses others.
-    unsafe { core::ptr::read_volatile(context.as_ptr().cast::<u64>().add(N)) }
+fn word<const AT: usize>(context: &impl EbpfContext) -> u64 {
+    let word: u64;
+    // SAFETY: reads from the program's own context; the verifier knows how long it is and refuses what lies behind.
+    unsafe {
+        asm!("{word} = *(u64 *)({context} + {at})", word = out(reg) word, context = in(reg) context.as_ptr(), at = const AT);
+    }
+    word
 }
 
+/// Reads the word whose number is `position`, of a context where the words stand at these bytes.
 macro_rules! words {
-    ($context:expr, $position:expr) => {
+    ($context:expr, $position:expr, [$zero:expr, $one:expr, $two:expr, $three:expr, $four:expr, $five:expr]) => {
         match $position {
-            0 => word::<0>($context),
-            1 => word::<1>($context),
-            2 => word::<2>($context),
-            3 => word::<3>($context),
-            4 => word::<4>($context),
-            5 => word::<5>($context),
+            0 => word::<{ $zero }>($context),
+            1 => word::<{ $one }>($context),
+            2 => word::<{ $two }>($context),
+            3 => word::<{ $three }>($context),
+            4 => word::<{ $four }>($context),
+            5 => word::<{ $five }>($context),
             _ => 0,
         }
+    };
+}
+
+/// Contexts of trampolines: the arguments one after the other.
+macro_rules! trampoline_words {
+    ($context:expr, $position:expr) => {
+        words!($context, $position, [0, 8, 16, 24, 32, 40])
+    };
+}
+
+/// Contexts of kprobes: the registers at the function's entry (`struct pt_regs`).
+#[cfg(bpf_target_arch = "x86_64")]
+macro_rules! register_words {
+    ($context:expr, $position:expr) => {
+        words!($context, $position, [112, 104, 96, 88, 72, 64]) // rdi rsi rdx rcx r8 r9
+    };
+}
+#[cfg(bpf_target_arch = "aarch64")]
+macro_rules! register_words {
+    ($context:expr, $position:expr) => {
+        words!($context, $position, [0, 8, 16, 24, 32, 40]) // x0 to x5
     };
 }
 
@@ -52,7 +80,7 @@ impl Way for LsmContext {
 
     #[inline(always)]
     fn argument(&self, position: u32) -> u64 {
-        words!(self, position)
+        trampoline_words!(self, position)
     }
 }
 
@@ -61,7 +89,7 @@ impl Way for FEntryContext {
 
     #[inline(always)]
     fn argument(&self, position: u32) -> u64 {
-        words!(self, position)
+        trampoline_words!(self, position)
     }
 }
 
@@ -70,7 +98,7 @@ impl Way for FExitContext {
 
     #[inline(always)]
     fn argument(&self, position: u32) -> u64 {
-        words!(self, position)
+        trampoline_words!(self, position)
     }
 }
 
@@ -79,16 +107,7 @@ impl Way for ProbeContext {
 
     #[inline(always)]
     fn argument(&self, position: u32) -> u64 {
-        let argument = match position {
-            0 => self.arg(0),
-            1 => self.arg(1),
-            2 => self.arg(2),
-            3 => self.arg(3),
-            4 => self.arg(4),
-            5 => self.arg(5),
-            _ => None,
-        };
-        argument.unwrap_or(0)
+        register_words!(self, position)
     }
 }
 

@@ -4,8 +4,9 @@
 //! from a tracepoint argument), [`Probed`] copies with a helper (the pointer went through memory or arithmetic).
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_ebpf::abi::{Credentials, MISSING, Namespaces, ProcessId};
 
 /// A field's offset, as the constant that the verifier knows from the frozen map.
@@ -40,11 +41,18 @@ impl Access for Typed {
 }
 
 impl Access for Probed {
+    /// The helper clears its target when it fails, so its result is not looked at: a branch for each read would double
+    /// the paths that the verifier walks, and kernels before 6.3 do not join them again.
     #[inline(always)]
     fn load<T: Copy + Default>(address: *const u8, offset: u32) -> T {
-        let source = address.wrapping_add(offset as usize).cast::<T>();
-        // SAFETY: the helper checks the address itself and fails on a bad one.
-        unsafe { bpf_probe_read_kernel(source) }.unwrap_or_default()
+        let source = address.wrapping_add(offset as usize);
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper checks the source itself and writes the whole target, with zeros if it fails; every T read
+        // here is a number or an array of bytes.
+        unsafe {
+            bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, source.cast());
+            value.assume_init()
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use sensor_ebpf::abi::{EventKind, NAMESPACE_VALUE_CHANGED, VALUE_USER_NAMESPACE_LEVEL};
 
 use crate::action::{Action, current};
+use crate::bounds::differs;
 use crate::contained::{is_elsewhere, track};
 use crate::emit::seen;
 use crate::entries::{Way, argument, entries};
@@ -34,9 +35,7 @@ fn namespace_switch<W: Way>(way: &W) {
     let new = Structure::<Probed>::new(new);
     let mut changed = 0;
     let mut compare = |offset: u32, flag: u64| {
-        if old.pointer(offset) != new.pointer(offset) {
-            changed |= flag;
-        }
+        changed |= flag * differs(old.pointer(offset) as u64, new.pointer(offset) as u64);
     };
     compare(offset!(nsproxy.mnt_ns), CLONE_NEWNS);
     compare(offset!(nsproxy.uts_ns), CLONE_NEWUTS);
@@ -91,16 +90,17 @@ fn credential_change<W: Way>(way: &W) {
 
 #[inline(always)]
 fn stronger(old: Cred<Probed>, new: Cred<Probed>) -> bool {
-    if old.user_namespace().0 != new.user_namespace().0 {
-        return true;
-    }
-    let becomes_root =
-        |offset: u32| new.field::<u32>(offset) == 0 && old.field::<u32>(offset) != 0;
-    let gains = |offset: u32| new.field::<u64>(offset) & !old.field::<u64>(offset) != 0;
-    becomes_root(offset!(cred.uid))
-        || becomes_root(offset!(cred.euid))
-        || becomes_root(offset!(cred.fsuid))
-        || gains(offset!(cred.cap_permitted))
-        || gains(offset!(cred.cap_effective))
-        || gains(offset!(cred.cap_bset))
+    // 1 where the new id is 0 and the old one is not.
+    let becomes_root = |offset: u32| {
+        let (old, new) = (old.field::<u32>(offset), new.field::<u32>(offset));
+        differs(u64::from(old), 0) & (1 - differs(u64::from(new), 0))
+    };
+    let gains = |offset: u32| new.field::<u64>(offset) & !old.field::<u64>(offset);
+    let moved = differs(old.user_namespace().0 as u64, new.user_namespace().0 as u64);
+    let gained = gains(offset!(cred.cap_permitted))
+        | gains(offset!(cred.cap_effective))
+        | gains(offset!(cred.cap_bset));
+    let root =
+        becomes_root(offset!(cred.uid)) | becomes_root(offset!(cred.euid)) | becomes_root(offset!(cred.fsuid));
+    moved | gained | root != 0
 }
