@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str}
 use sensor_ebpf::abi::{ARGS_HEAD_MAX, ARGS_TAIL_MAX, ENVIRONMENT_MAX};
 
 use crate::bounds::{at_most, opaque};
-use crate::emit::ExecScratch;
+use crate::emit::{ExecScratch, READ_MAX};
 use crate::maps::EXEC_SCRATCH;
 
 /// Variables looked at in one call of [`search_variables`].
@@ -52,16 +52,20 @@ pub fn copy_args(scratch: &mut ExecScratch, position: u64, start: u64, end: u64)
     (head as u32, tail as u32, false)
 }
 
+/// Clamps once more, on the very register that the helper takes: the one clamped before may be another. Where the work
+/// space has room for it by a mask, which the verifier of every kernel understands.
 #[inline(always)]
-fn at_most_again<const MAX: usize>(length: u64) -> u64 {
+fn again_at_most<const MAX: usize>(length: u64) -> u64 {
     let length = opaque(length);
+    if 2 * MAX <= READ_MAX {
+        return length & (2 * MAX as u64 - 1);
+    }
     if length > MAX as u64 { MAX as u64 } else { length }
 }
 
 #[inline(always)]
 fn copy<const MAX: usize>(scratch: &mut ExecScratch, position: u64, address: u64, length: u64) -> bool {
-    // Clamped again on the very register that the helper takes: the one clamped before may be another.
-    let length = at_most_again::<MAX>(length);
+    let length = again_at_most::<MAX>(length);
     let target = scratch.at(position);
     // SAFETY: the scratch space has room for the longest read at any position; the helper checks the user address.
     unsafe { bpf_probe_read_user(target.cast(), length as u32, address as *const _) == 0 }
