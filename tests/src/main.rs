@@ -49,8 +49,10 @@ enum Command {
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// Storms of short-lived processes, with and without the sensor in turn
-    Exec(bench::ExecArguments),
+    /// Storms of short-lived processes without and with the sensor in turn, then the spine
+    Exec(bench::Arguments),
+    /// The way of recorded events through the sensor's stages
+    Spine(bench::Arguments),
 }
 
 /// Which scenarios, and where their containers live.
@@ -98,5 +100,6 @@ fn main() -> Result<ExitCode> {
         Command::Run(arguments) => run::with_sensor(&arguments),
         Command::Try(set) => run::without_sensor(&set),
         Command::Bench(BenchCommand::Exec(arguments)) => bench::exec(&arguments),
+        Command::Bench(BenchCommand::Spine(arguments)) => bench::spine(&arguments),
     }
 }
