@@ -1,5 +1,7 @@
 //! Expressions to programs: lists and macros put in, types checked, patterns built, cheap parts moved to the front.
 
+use std::sync::Arc;
+
 use regex::bytes::RegexBuilder;
 
 use super::error::Code;
@@ -202,7 +204,7 @@ impl Compiler<'_> {
 }
 
 /// Parts of `and` or `or`: constants folded, parts of the same kind merged, cheap ones first.
-fn series(parts: Vec<Program>, is_and: bool) -> Program {
+pub fn series(parts: Vec<Program>, is_and: bool) -> Program {
     let mut kept: Vec<Program> = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
@@ -336,7 +338,7 @@ fn text(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mismat
         Operator::NotEqual => return Ok(Matcher::NotText(TextMatcher::Equal(bytes(only(values)?.0)))),
         Operator::In | Operator::Intersects => match values {
             [(text, _)] => TextMatcher::Equal(bytes(text)),
-            _ => TextMatcher::In(values.iter().map(|(text, _)| bytes(text)).collect()),
+            _ => TextMatcher::In(Arc::new(values.iter().map(|(text, _)| bytes(text)).collect())),
         },
         Operator::Contains => {
             let finder = memchr::memmem::Finder::new(only(values)?.0.as_bytes()).into_owned();
