@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::attribute::{AttributeOptions, Attributor};
 use crate::clock::Clock;
 use crate::config::Scope;
-use crate::decode::{DecodeError, decode};
+use crate::decode::{DecodeError, Decoder, decode};
 use crate::event::{Body, EventKind};
 use crate::judge::Judges;
 use crate::pipeline::Spine;
@@ -190,11 +190,14 @@ fn round(recording: &Recording, stage: Stage) -> Result<Duration, ReplayError> {
     for bytes in recording.iter() {
         match stage {
             Stage::Decode => {
-                std::hint::black_box(decode(bytes).is_ok());
+                if let Ok(event) = spine.decoder.decode(bytes) {
+                    spine.decoder.recycle(std::hint::black_box(event));
+                }
             }
             Stage::Attribute => {
-                if let Ok(event) = decode(bytes) {
+                if let Ok(event) = spine.decoder.decode(bytes) {
                     std::hint::black_box(spine.attributor.apply(&event).attribution);
+                    spine.decoder.recycle(event);
                 }
             }
             Stage::Judge | Stage::Telemetry => spine.record(bytes),
@@ -213,6 +216,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
     let mut attributor = Attributor::new(AttributeOptions::default());
     attributor.seed();
     Ok(Spine {
+        decoder: Decoder::default(),
         attributor,
         judges: Judges::new(rule_set(true, &[])?, "bench"),
         outlet: Outlet::discarding(telemetry),

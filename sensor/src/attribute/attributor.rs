@@ -172,8 +172,8 @@ impl Attributor {
     }
 
     fn exec(&mut self, exec: &Exec, time: u64) -> ExecFacts {
-        let mut process = match self.processes.get(exec.key()) {
-            Some(process) => process.clone(),
+        let mut process = match self.processes.take(exec.key()) {
+            Some(process) => process,
             None => {
                 let mut process = self.processes.discover(exec);
                 process.origin =

@@ -151,6 +151,12 @@ impl ProcessTable {
         None
     }
 
+    /// Takes a process out, for a change that ends in [`ProcessTable::insert`], where its room is still free.
+    pub fn take(&mut self, key: ProcessKey) -> Option<Process> {
+        self.get(key)?;
+        self.processes.remove(&key.pid)
+    }
+
     /// The process that has this number now.
     pub fn by_number(&self, pid: u32) -> Option<&Process> {
         self.processes.get(&pid)
