@@ -181,7 +181,7 @@ impl Defined {
         for (name, item) in &items.lists {
             let mut expanded = Vec::new();
             let mut path = vec![name.as_str()];
-            match expand(items, &item.items, &mut path, &mut expanded) {
+            match expand(items, &item.items, &mut path, &mut expanded, &mut 0) {
                 Ok(()) => lists.insert(name.clone(), expanded),
                 Err((code, message)) => {
                     errors.push(RuleError::new(code, item.place.clone(), message));
@@ -198,8 +198,14 @@ fn expand<'a>(
     list: &'a [String],
     path: &mut Vec<&'a str>,
     expanded: &mut Vec<String>,
+    visited: &mut usize,
 ) -> Result<(), (Code, String)> {
     for item in list {
+        // Counted for lists too: empty ones that name each other twice would double the work on each level.
+        *visited += 1;
+        if *visited > LIST_MAX {
+            return Err((Code::TooLarge, format!("list of more than {LIST_MAX} items")));
+        }
         match items.lists.get_key_value(item) {
             Some((name, _)) if path.contains(&name.as_str()) => {
                 return Err((
@@ -212,13 +218,10 @@ fn expand<'a>(
             }
             Some((name, inner)) => {
                 path.push(name);
-                expand(items, &inner.items, path, expanded)?;
+                expand(items, &inner.items, path, expanded, visited)?;
                 path.pop();
             }
             None => expanded.push(item.clone()),
-        }
-        if expanded.len() > LIST_MAX {
-            return Err((Code::TooLarge, format!("list of more than {LIST_MAX} items")));
         }
     }
     Ok(())
@@ -235,6 +238,10 @@ impl Definitions for Defined {
 
     fn macro_names(&self) -> Vec<&str> {
         self.macros.keys().map(String::as_str).collect()
+    }
+
+    fn list_names(&self) -> Vec<&str> {
+        self.lists.keys().map(String::as_str).collect()
     }
 }
 
