@@ -35,6 +35,7 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
     report.check("sensor-errors", sensor.error_lines());
     report.check("log-lines", sensor.log.finish());
     report.check("log-schema", schema(&sensor.log.since(0)));
+    report.check("record-schema", crate::schema::complaints(&sensor.log.since(0)));
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod probe;
 mod report;
 mod run;
 mod scenario;
+mod schema;
 mod sensor;
 mod slice;
 mod spec;

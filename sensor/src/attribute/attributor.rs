@@ -150,7 +150,11 @@ impl Attributor {
         }
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
         let container = process.and_then(|process| process.origin.container());
-        let attribution = process.map_or(Attribution::Exact, attribution);
+        let attribution = match process {
+            Some(process) => attribution(process),
+            None if key.is_some() => Attribution::Unknown,
+            None => Attribution::Exact,
+        };
         Attributed { event, process, container, attribution, exec: facts }
     }
 

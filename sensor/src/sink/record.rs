@@ -1,19 +1,19 @@
 //! The one JSON form of findings and events: the schema that the forensic log, standard output and exporters share.
 //!
-//! Described by docs/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
+//! Described by docs/schema/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
 
 use serde_json::{Map, Value, json};
 
 use crate::attribute::{Ancestor, Attributed, Image, Process};
 use crate::capability;
 use crate::clock::Clock;
-use crate::event::{Body, Descriptor, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
+use crate::event::{Args, Body, Descriptor, Event, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
 use crate::judge::Finding;
-use crate::text::{lossless, printable};
+use crate::text::{lossless, printable, to_json};
 
 use super::FindingSummary;
 
-/// Version of the schema, raised when a key changes its meaning.
+/// Version of the schema, which says when it is raised.
 pub const SCHEMA_VERSION: u32 = 1;
 /// Bytes of arguments that a record shows of a process; what is beyond is marked as truncated.
 const ARGS_SHOWN: usize = 4096;
@@ -47,8 +47,8 @@ pub fn serialise(
     if let Some(finding) = finding {
         record.insert("finding".into(), finding_part(finding));
     }
-    if let Some(process) = attributed.process {
-        record.insert("process".into(), process_part(clock, attributed, process));
+    if let Some(key) = process_of(event) {
+        record.insert("process".into(), process_part(clock, attributed, key));
     }
     if let Some(handle) = attributed.container {
         let (container, pod) = container_part(handle);
@@ -59,7 +59,7 @@ pub fn serialise(
     }
     record.insert("attribution".into(), attributed.attribution.name().into());
     record.insert("event".into(), event_part(attributed));
-    serde_json::to_vec(&record).unwrap_or_default()
+    to_json(&record)
 }
 
 fn finding_part(finding: &Finding) -> Value {
@@ -122,29 +122,47 @@ fn container_part(handle: &crate::attribute::ContainerHandle) -> (Value, Option<
     (part, pod)
 }
 
-fn process_part(clock: &Clock, attributed: &Attributed<'_>, process: &Process) -> Value {
-    let image = &process.image;
+/// The process an event is about; `None` for events of the kernel itself.
+fn process_of(event: &Event) -> Option<ProcessKey> {
+    match &event.body {
+        Body::Fork(fork) => Some(fork.child),
+        Body::Exec(exec) => Some(exec.key()),
+        Body::Exit(exit) => Some(exit.process),
+        Body::CgroupCreate(_) | Body::CgroupRemove(_) => None,
+    }
+}
+
+/// What the event says of its process, and what the table does if it has the process.
+fn process_part(clock: &Clock, attributed: &Attributed<'_>, key: ProcessKey) -> Value {
     let mut part = Map::new();
-    part.insert("id".into(), identity(process.key).into());
-    part.insert("pid".into(), process.key.pid.into());
+    part.insert("id".into(), identity(key).into());
+    part.insert("pid".into(), key.pid.into());
+    part.insert("start_time".into(), clock.start_time(key.start_time).into());
+    match (&attributed.event.body, attributed.process) {
+        (Body::Exec(exec), _) => exec_fields(&mut part, exec),
+        (_, Some(process)) => image_fields(&mut part, &process.image),
+        (_, None) => {}
+    }
+    if let Some(process) = attributed.process {
+        table_fields(&mut part, clock, process);
+    }
+    Value::Object(part)
+}
+
+fn table_fields(part: &mut Map<String, Value>, clock: &Clock, process: &Process) {
     part.insert("parent_pid".into(), process.parent.pid.into());
     part.insert("namespace_pid".into(), process.namespace_pid.into());
-    part.insert("start_time".into(), clock.start_time(process.key.start_time).into());
     part.insert("runtime_role".into(), process.role.name().into());
-    match &attributed.event.body {
-        Body::Exec(exec) => exec_fields(&mut part, exec),
-        _ => image_fields(&mut part, image),
-    }
     part.insert("cgroup_id".into(), process.cgroup_id.to_string().into());
     part.insert("namespaces".into(), namespaces(&process.namespaces));
     if let Some(session) = &process.session {
-        let key = session.key.map(|key| key.pid);
-        part.insert("exec_session".into(), json!({ "pid": key, "args": shown_args(&session.args).0 }));
+        let mut program = Map::new();
+        program.insert("pid".into(), session.key.map(|key| key.pid).into());
+        args_fields(&mut program, &session.args);
+        part.insert("exec_session".into(), program.into());
     }
-    let ancestors: Vec<Value> =
-        process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor)).collect();
-    part.insert("ancestors".into(), ancestors.into());
-    Value::Object(part)
+    let ancestors = process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor));
+    part.insert("ancestors".into(), ancestors.collect());
 }
 
 /// Number and start time as one text, unique on this boot.
@@ -153,11 +171,9 @@ fn identity(key: ProcessKey) -> String {
 }
 
 fn exec_fields(part: &mut Map<String, Value>, exec: &Exec) {
-    let (args, cut) = shown_args(&exec.args);
     part.insert("exe".into(), lossless(&exec.exe).into());
     part.insert("name".into(), lossless(&exec.command).into());
-    part.insert("args".into(), args.into());
-    part.insert("args_truncated".into(), (cut || exec.args.truncated()).into());
+    args_fields(part, &exec.args);
     part.insert("args_length".into(), exec.args.length.into());
     part.insert("args_count".into(), exec.args.count.into());
     part.insert("cwd".into(), lossless(&exec.cwd).into());
@@ -175,11 +191,9 @@ fn exec_fields(part: &mut Map<String, Value>, exec: &Exec) {
 }
 
 fn image_fields(part: &mut Map<String, Value>, image: &Image) {
-    let (args, cut) = shown_args(&image.args);
     part.insert("exe".into(), lossless(&image.exe).into());
     part.insert("name".into(), lossless(&image.command).into());
-    part.insert("args".into(), args.into());
-    part.insert("args_truncated".into(), (cut || image.args.truncated()).into());
+    args_fields(part, &image.args);
     credentials(part, &image.credentials);
 }
 
@@ -209,9 +223,15 @@ fn credentials(part: &mut Map<String, Value>, credentials: &crate::event::Creden
     );
 }
 
+fn args_fields(part: &mut Map<String, Value>, args: &Args) {
+    let (shown, cut) = shown_args(args);
+    part.insert("args".into(), shown.into());
+    part.insert("args_truncated".into(), (cut || args.truncated()).into());
+}
+
 /// Arguments as texts, and whether some had to be left out here. Head and tail are both shown: what matters may stand
 /// at either end.
-fn shown_args(args: &crate::event::Args) -> (Vec<Value>, bool) {
+fn shown_args(args: &Args) -> (Vec<Value>, bool) {
     if args.bytes.len() <= ARGS_SHOWN {
         return (args.iter().map(|arg| lossless(arg).into()).collect(), false);
     }
@@ -226,14 +246,14 @@ fn shown_args(args: &crate::event::Args) -> (Vec<Value>, bool) {
 }
 
 fn ancestor_part(clock: &Clock, ancestor: &Ancestor) -> Value {
-    json!({
-        "id": identity(ancestor.key),
-        "pid": ancestor.key.pid,
-        "start_time": clock.start_time(ancestor.key.start_time),
-        "exe": lossless(&ancestor.image.exe),
-        "name": lossless(&ancestor.image.command),
-        "args": shown_args(&ancestor.image.args).0,
-    })
+    let mut part = Map::new();
+    part.insert("id".into(), identity(ancestor.key).into());
+    part.insert("pid".into(), ancestor.key.pid.into());
+    part.insert("start_time".into(), clock.start_time(ancestor.key.start_time).into());
+    part.insert("exe".into(), lossless(&ancestor.image.exe).into());
+    part.insert("name".into(), lossless(&ancestor.image.command).into());
+    args_fields(&mut part, &ancestor.image.args);
+    Value::Object(part)
 }
 
 fn namespaces(namespaces: &Namespaces) -> Value {
@@ -358,3 +378,6 @@ fn descriptor(descriptor: &Descriptor) -> Value {
     }
     Value::Object(part)
 }
+
+#[cfg(test)]
+mod tests;

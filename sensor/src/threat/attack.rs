@@ -37,8 +37,9 @@ const RENUMBERED: [(&str, &str); 8] = [
     ("T1562.012", "T1685.004"),
 ];
 
+/// All known techniques, by id.
 #[rustfmt::skip]
-const TECHNIQUES: &[Technique] = &[
+pub const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1003", name: "OS Credential Dumping", tactics: &["credential-access"] },
     Technique { id: "T1003.007", name: "Proc Filesystem", tactics: &["credential-access"] },
     Technique { id: "T1003.008", name: "/etc/passwd and /etc/shadow", tactics: &["credential-access"] },
