@@ -6,6 +6,7 @@
 pub mod forensic;
 pub mod health;
 pub mod http;
+mod json;
 pub mod metrics;
 mod queue;
 pub mod record;

@@ -6,12 +6,14 @@ use std::sync::{Arc, LazyLock};
 
 use jsonschema::Validator;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::attribute::container::{Container, ContainerRuntime};
 use crate::attribute::pipes::PipeLinks;
 use crate::attribute::pod::Pod;
 use crate::attribute::{self, Attribution, ContainerHandle, Drift, Entry, ExecFacts, RuntimeRole};
+use crate::capability;
 use crate::event::{Cgroup, Credentials, EventKind, Exit, Fork};
 use crate::judge::rules::{RuleSet, Source};
 use crate::judge::{Judge, Judges};
@@ -546,7 +548,7 @@ fn no_argument_forges_a_line_in_text_or_json() {
     insta::assert_snapshot!("hostile.txt", text);
 
     let line = scene.line(Some(finding));
-    let args = line.split(r#""args":"#).nth(2).and_then(|rest| rest.split(r#","args_count""#).next());
+    let args = line.split(r#""args":"#).nth(1).and_then(|rest| rest.split(r#","args_truncated""#).next());
     insta::assert_snapshot!("hostile.json", args.unwrap_or(&line));
     let record = record(&line);
     assert_eq!(record["process"]["args"][1], forged, "a reader gets back what was there");
