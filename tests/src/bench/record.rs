@@ -110,6 +110,8 @@ impl Pod {
         let request = scenario.container.as_ref().context("no container")?;
         let work = work.join(name);
         if work.exists() {
+            // A run that was killed leaves its mount.
+            host::unmount(&work.join("root"));
             std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
         }
         std::fs::create_dir_all(&work)?;
