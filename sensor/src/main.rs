@@ -8,11 +8,6 @@ use stride_sensor::cli::{BenchCommand, Cli, Command, Exit, RulesCommand};
 use stride_sensor::judge::rules::describe;
 use stride_sensor::{doctor, replay, run, telemetry};
 
-/// musl's own allocator takes several times as long, and the spine asks for memory at every exec.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start();
