@@ -287,6 +287,7 @@ fn event_part(attributed: &Attributed<'_>) -> Value {
         }
         Body::CgroupCreate(cgroup) | Body::CgroupRemove(cgroup) => {
             part.insert("cgroup_id".into(), cgroup.id.to_string().into());
+            part.insert("hierarchy".into(), cgroup.hierarchy.into());
             part.insert("path".into(), lossless(&cgroup.path).into());
         }
         Body::Exec(exec) => exec_event(&mut part, attributed, exec),
