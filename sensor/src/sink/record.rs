@@ -295,6 +295,7 @@ fn event_part<'a>(attributed: &Attributed<'a>) -> Map<'a> {
         }
         Body::CgroupCreate(cgroup) | Body::CgroupRemove(cgroup) => {
             part.insert("cgroup_id", cgroup.id.to_string().into());
+            part.insert("hierarchy", cgroup.hierarchy.into());
             part.insert("path", lossless(&cgroup.path).into());
         }
         Body::Exec(exec) => exec_event(&mut part, attributed, exec),

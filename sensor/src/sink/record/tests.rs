@@ -15,7 +15,7 @@ use crate::attribute::pod::Pod;
 use crate::attribute::{self, Attribution, ContainerHandle, Drift, Entry, ExecFacts, RuntimeRole};
 use crate::capability;
 use crate::event::{Cgroup, Credentials, EventKind, Exit, Fork};
-use crate::judge::rules::{RuleSet, Source};
+use crate::judge::rules::{Field, RuleSet, Source};
 use crate::judge::{Judge, Judges};
 use crate::sink::stdout;
 use crate::text::is_hidden;
@@ -516,6 +516,14 @@ fn enumerations_are_those_of_the_code() {
     for technique in attack::TECHNIQUES {
         assert!(technique.tactics.iter().all(|tactic| tactics.contains(*tactic)), "{technique:?}");
     }
+}
+
+#[test]
+fn every_field_of_the_rule_language_may_be_evidence() {
+    let mut record = in_pod(full()).records().pop().expect("a finding");
+    let all = Field::ALL.iter().map(|field| (field.name().to_owned(), "value".into()));
+    record["finding"]["evidence"] = Value::Object(all.collect());
+    assert_eq!(complaints(&record), Vec::<String>::new());
 }
 
 #[test]
