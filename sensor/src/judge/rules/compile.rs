@@ -8,7 +8,7 @@ use super::field::{self, Field, FieldType, Indexing};
 use super::parser::{Check, Expression, Operand, Operator, Span};
 use super::program::{Matcher, Program, Test, TextMatcher};
 
-/// Comparisons in one compiled condition, macros put in.
+/// Comparisons and macros in one compiled condition, macros put in.
 const TESTS_MAX: usize = 100_000;
 /// Macros within macros.
 const MACROS_DEEP: usize = 32;
@@ -86,7 +86,21 @@ impl Compiler<'_> {
         }
     }
 
+    /// Counts a part. Where there are too many, the rest is not looked at: macros that name others twice double with
+    /// each level.
+    fn too_many(&mut self, span: Span) -> bool {
+        self.tests += 1;
+        if self.tests == TESTS_MAX + 1 {
+            let message = format!("more than {TESTS_MAX} comparisons");
+            self.error(Code::TooLarge, span, message, None);
+        }
+        self.tests > TESTS_MAX
+    }
+
     fn named(&mut self, name: &str, span: Span) -> Program {
+        if self.too_many(span) {
+            return Program::Constant(false);
+        }
         if matches!(name, "always_true" | "never_true") && self.definitions.macro_expression(name).is_none() {
             return Program::Constant(name == "always_true");
         }
@@ -128,12 +142,7 @@ impl Compiler<'_> {
     }
 
     fn check(&mut self, check: &Check) -> Program {
-        self.tests += 1;
-        if self.tests > TESTS_MAX {
-            if self.tests == TESTS_MAX + 1 {
-                let message = format!("more than {TESTS_MAX} comparisons");
-                return self.error(Code::TooLarge, check.field_span, message, None);
-            }
+        if self.too_many(check.field_span) {
             return Program::Constant(false);
         }
         let (field, key, list) = match resolve(&check.field) {
