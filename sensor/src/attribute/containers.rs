@@ -161,6 +161,9 @@ impl ContainerTable {
         let container = name.map(|name| {
             // A cgroup made inside the container's own belongs to the container, which is older than it.
             let own = name.length == path.len();
+            if own && time != 0 {
+                self.start_anew(&name.container_id, id);
+            }
             let handle = self.handle(&name.container_id, id, if own { time } else { 0 });
             self.search(&name.container_id, name.pod_uid, time);
             handle
@@ -183,9 +186,20 @@ impl ContainerTable {
 
     fn forget(&mut self, id: u64) {
         let Some(entry) = self.cgroups.remove(&id) else { return };
-        if let Some(handle) = entry.container.filter(|handle| handle.cgroup_id == id) {
+        let Some(handle) = entry.container.filter(|handle| handle.cgroup_id == id) else { return };
+        if self.handles.get(&handle.id).is_some_and(|current| Arc::ptr_eq(current, &handle)) {
             self.handles.remove(&handle.id);
             self.searches.remove(&handle.id);
+        }
+    }
+
+    /// A new cgroup for a known id is a new life of the container, as `podman restart` and `docker restart` give it:
+    /// with its own first program, age and spec. Processes of the former life keep what they know.
+    fn start_anew(&mut self, id: &str, cgroup_id: u64) {
+        if self.handles.get(id).is_some_and(|handle| handle.cgroup_id != cgroup_id) {
+            self.handles.remove(id);
+            self.searches.remove(id);
+            self.order.retain(|known| **known != *id);
         }
     }
 
@@ -400,6 +414,31 @@ mod tests {
         table.remove_cgroup(8, 300);
         table.expire(300 + REMOVED_GRACE);
         assert!(table.of_cgroup(8).is_none() && table.of_cgroup(7).is_some());
+    }
+
+    #[test]
+    fn a_container_that_starts_again_has_a_new_life() {
+        let (folder, mut table) = node();
+        write_spec(folder.path(), ID, r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "old"}}"#);
+        table.create_cgroup(7, format!("/docker/{ID}").as_bytes(), 100);
+        let old = table.of_cgroup(7).expect("known");
+        table.resolve(&old, 100);
+        assert!(old.start());
+        table.remove_cgroup(7, 150);
+
+        write_spec(folder.path(), ID, r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "new"}}"#);
+        table.create_cgroup(8, format!("/docker/{ID}").as_bytes(), 200);
+        let new = table.of_cgroup(8).expect("known");
+        assert_eq!((new.cgroup_id, new.created), (8, 200));
+        assert!(new.start(), "its first program is an entrypoint again");
+        table.resolve(&new, 200);
+        let name = |handle: &ContainerHandle| {
+            handle.container().and_then(|container| Some(container.pod.as_ref()?.name.clone()))
+        };
+        assert_eq!((name(&old).as_deref(), name(&new).as_deref()), (Some("old"), Some("new")));
+
+        table.expire(150 + REMOVED_GRACE);
+        assert_eq!(table.len(), 1, "the end of the former life is not the end of this one");
     }
 
     #[test]
