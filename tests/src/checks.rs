@@ -20,6 +20,9 @@ pub const FINDINGS_BY_STRIDE: &str = "stride_sensor_findings_by_stride_total";
 /// The counter of lines that did not reach an output.
 const DROPPED: &str = "stride_sensor_sink_dropped_total";
 
+/// The kinds of event that every run leads to.
+const KINDS: [&str; 5] = ["fork", "exec", "exit", "cgroup_create", "cgroup_remove"];
+
 /// Whether the sensor was ready within a second.
 pub fn readiness(sensor: &Sensor) -> Vec<String> {
     let limit = Duration::from_secs(1) * crate::host::patience();
@@ -37,6 +40,7 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
     report.check("sensor-alive", Vec::new());
     let (complaints, time) = host_finding(sensor)?;
     report.timed_check("host-finding", complaints, time);
+    let mut last_page = None;
     match balanced_page(sensor) {
         Ok((page, complaints)) => {
             report.check("metrics-page", Vec::new());
@@ -44,6 +48,7 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
             report.check("events-lost", lost(&page));
             report.check("outputs-dropped", dropped(&page));
             report.check("metrics-findings", finding_metrics(&page, &sensor.log.since(0)));
+            last_page = Some(page);
         }
         Err(error) => report.check("metrics-page", vec![format!("{error:#}")]),
     }
@@ -52,6 +57,9 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
     report.check("log-lines", sensor.log.finish());
     let records = sensor.log.since(0);
     report.check("log-schema", schema(&records));
+    if let Some(page) = last_page {
+        report.check("log-complete", left_out(&page, &records));
+    }
     report.check("text-lines", text_lines(&sensor.written()?, &records));
     Ok(())
 }
@@ -98,8 +106,10 @@ fn imbalance(page: &Page) -> Vec<String> {
         *kinds.entry(sample.label("kind")).or_default().entry(sample.label("stage")).or_default() +=
             sample.value;
     }
-    if !kinds.contains_key("exec") {
-        return vec![format!("{EVENTS} has no kind `exec`")];
+    let seen =
+        |kind: &str| kinds.get(kind).and_then(|stages| stages.get("seen")).is_some_and(|&seen| seen > 0.0);
+    if let Some(missing) = KINDS.iter().find(|kind| !seen(kind)) {
+        return vec![format!("{EVENTS} has seen nothing of kind `{missing}`")];
     }
     let complain = |(kind, stages): (&str, BTreeMap<&str, f64>)| {
         let stage = |name| stages.get(name).copied().unwrap_or(0.0);
@@ -108,6 +118,21 @@ fn imbalance(page: &Page) -> Vec<String> {
             .then(|| format!("{kind}: seen {seen} is not filtered {filtered} + sent {sent} + lost {lost}"))
     };
     kinds.into_iter().filter_map(complain).collect()
+}
+
+/// What the kernel side sent until the page was read must be in the log, now that the sensor has ended.
+fn left_out(page: &Page, records: &[Arc<Value>]) -> Vec<String> {
+    let mut logged: BTreeMap<&str, f64> = BTreeMap::new();
+    for record in records {
+        *logged.entry(record["kind"].as_str().unwrap_or_default()).or_default() += 1.0;
+    }
+    let sent = page.samples(EVENTS).filter(|sample| sample.label("stage") == "sent");
+    let complain = |sample: &crate::metrics::Sample| {
+        let count = logged.get(sample.label("kind")).copied().unwrap_or(0.0);
+        let kind = sample.label("kind");
+        (count < sample.value).then(|| format!("{} events of kind {kind} sent, {count} logged", sample.value))
+    };
+    sent.filter_map(complain).collect()
 }
 
 fn lost(page: &Page) -> Vec<String> {
@@ -268,12 +293,23 @@ mod tests {
 
     #[test]
     fn an_imbalance_is_told_by_kind() {
-        let page = "stride_sensor_events_total{kind=\"exec\",stage=\"seen\"} 10\n\
-                    stride_sensor_events_total{kind=\"exec\",stage=\"sent\"} 8\n\
-                    stride_sensor_events_total{kind=\"exec\",stage=\"lost\"} 1\n";
-        let page = Page::parse(page).unwrap();
+        let line = |kind: &str, stage: &str, count: u32| {
+            format!("stride_sensor_events_total{{kind=\"{kind}\",stage=\"{stage}\"}} {count}\n")
+        };
+        let mut text = line("exec", "seen", 10) + &line("exec", "sent", 8) + &line("exec", "lost", 1);
+        assert_eq!(
+            imbalance(&Page::parse(&text).unwrap()),
+            ["stride_sensor_events_total has seen nothing of kind `fork`"]
+        );
+        for kind in KINDS.iter().filter(|kind| **kind != "exec") {
+            text += &(line(kind, "seen", 1) + &line(kind, "sent", 1));
+        }
+        let page = Page::parse(&text).unwrap();
         assert_eq!(imbalance(&page), ["exec: seen 10 is not filtered 0 + sent 8 + lost 1"]);
         assert_eq!(lost(&page).len(), 1);
+        let exec = Arc::new(json!({"kind": "exec"}));
+        let complaints = left_out(&page, &[exec]);
+        assert!(complaints.contains(&"8 events of kind exec sent, 1 logged".to_owned()), "{complaints:?}");
     }
 
     #[test]
