@@ -164,7 +164,12 @@ fn children_time() -> Duration {
 fn thread_time(process: u32) -> Result<Duration> {
     let mut sum = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task")).context("the sensor ended")? {
-        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let text = match std::fs::read_to_string(thread?.path().join("schedstat")) {
+            Ok(text) => text,
+            // The thread ended since the folder was listed.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => continue,
+            Err(error) => return Err(error.into()),
+        };
         sum += text.split_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     }
     Ok(Duration::from_nanos(sum))
