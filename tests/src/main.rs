@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod network;
 mod probe;
+mod refusals;
 mod report;
 mod run;
 mod scenario;
@@ -62,7 +63,7 @@ pub struct SetArguments {
     /// The static helper program `atk`
     #[arg(long, value_name = "PATH")]
     pub atk: PathBuf,
-    /// Folder with `attack/` and `benign/`
+    /// Folder with `attack/`, `benign/` and `input/`
     #[arg(long, value_name = "DIR", default_value = "tests/scenarios")]
     pub scenarios: PathBuf,
     /// Folder for images, containers and logs, on a disk file system that can be an overlayfs upper layer

@@ -110,6 +110,7 @@ fn start(arguments: &Arguments) -> Result<Sensor> {
         binary: &arguments.sensor,
         work: &arguments.work,
         log: "findings",
+        output: "none",
         rules: None,
         attach: None,
     })
