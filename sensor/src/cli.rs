@@ -70,6 +70,30 @@ pub enum Command {
     /// Check and show rules.
     #[command(subcommand, after_help = EXIT_CODES)]
     Rules(RulesCommand),
+    /// Measure the sensor itself, for its developers.
+    #[command(subcommand, hide = true)]
+    Bench(BenchCommand),
+}
+
+/// What `cargo xtask bench spine` asks for.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Copy the kernel's records into a file until standard input ends.
+    Record {
+        /// The file to write.
+        file: PathBuf,
+        /// Bytes written at most.
+        #[arg(long, default_value_t = 256 << 20)]
+        most: u64,
+    },
+    /// Send recorded records through the stages, and print the figures as JSON.
+    Replay {
+        /// A file that `record` wrote.
+        file: PathBuf,
+        /// How often each stage gets all of them.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
 }
 
 /// What to do with rules.

@@ -69,9 +69,44 @@ fn read(clock: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// A record has a dozen times, so this is written out: digits only, years 1970 to 9999.
 fn rfc3339(nanoseconds: i128) -> String {
-    let time = Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{time:.9}")
+    const SECOND: i128 = 1_000_000_000;
+    const LAST: i128 = 253_402_300_800 * SECOND - 1;
+    let nanoseconds = nanoseconds.clamp(0, LAST);
+    let (seconds, fraction) = ((nanoseconds / SECOND) as u64, (nanoseconds % SECOND) as u64);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    for (at, digits, value) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, second / 3600),
+        (14, 2, second / 60 % 60),
+        (17, 2, second % 60),
+        (20, 9, fraction),
+    ] {
+        let mut left = value;
+        for byte in text[at..at + digits].iter_mut().rev() {
+            *byte = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Year, month and day of so many days after 1970-01-01, in the Gregorian calendar. Years begin in March here, so that
+/// the leap day is the last one.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -83,6 +118,19 @@ mod tests {
         let clock = Clock::fixed(1_700_000_000_000_000_000);
         assert_eq!(clock.event_time(5), "2023-11-14T22:13:20.000000005Z");
         assert_eq!(clock.epoch_seconds(2_000_000_000), 1_700_000_002);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let day = 86_400_000_000_000_i128;
+        // Every day of 1970 to 2109, and around the end of what has four digits.
+        for number in (0..51_000).chain(2_932_000..2_932_895) {
+            let nanoseconds = number * day + number * 1_000_003;
+            let expected = Timestamp::from_nanosecond(nanoseconds).map(|time| format!("{time:.9}"));
+            assert_eq!(rfc3339(nanoseconds), expected.expect("within bounds"));
+        }
+        assert_eq!(rfc3339(-1), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(rfc3339(i128::MAX), "9999-12-31T23:59:59.999999999Z");
     }
 
     #[test]

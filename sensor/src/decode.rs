@@ -1,5 +1,7 @@
 //! Bytes of a record to an [`Event`]: every field parsed, every length checked, nothing transmuted.
 
+use std::mem;
+
 use sensor_ebpf::abi::{
     ACTION_VALUES, ARGS_HEAD_MAX, Credentials, Descriptor, EXEC_ENVIRONMENT_TRUNCATED, EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE,
     EXEC_SPANS, EXEC_WORKING_FOLDER_OUTSIDE_ROOT, EXEC_WORKING_FOLDER_TRUNCATED, EventKind, FILE_NO_PARENT,
@@ -7,8 +9,7 @@ use sensor_ebpf::abi::{
     SPAN_ENVIRONMENT, SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
-
-use crate::event::{Action, ActionFile, Args, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
+use crate::event::{Action, ActionFile, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
 
 const TYPE_MASK: u32 = 0o170_000;
 const TYPE_FOLDER: u32 = 0o040_000;
@@ -53,6 +54,33 @@ impl DecodeError {
 /// # Errors
 /// If the bytes are not a record of this sensor's ABI.
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+    Decoder::default().decode(bytes)
+}
+
+/// Reads records, and uses the memory of an exec that is done with for the next one.
+#[derive(Default)]
+pub struct Decoder {
+    spare: Option<Box<Exec>>,
+}
+
+impl Decoder {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// If the bytes are not a record of this sensor's ABI.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<Event, DecodeError> {
+        event(bytes, || self.spare.take().unwrap_or_default())
+    }
+
+    /// Takes back an event that nobody needs any more.
+    pub fn recycle(&mut self, event: Event) {
+        if let Body::Exec(exec) = event.body {
+            self.spare = Some(exec);
+        }
+    }
+}
+
+fn event(bytes: &[u8], memory: impl FnOnce() -> Box<Exec>) -> Result<Event, DecodeError> {
     let mut reader = Reader { bytes, at: 0 };
     let header =
         Header { size: reader.u32()?, kind: reader.u16()?, flags: reader.u16()?, time: reader.u64()? };
@@ -62,7 +90,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let kind = EventKind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let body = match kind {
         EventKind::Fork => Body::Fork(fork(&mut reader)?),
-        EventKind::Exec => Body::Exec(Box::new(exec(&mut reader)?)),
+        EventKind::Exec => Body::Exec(exec(&mut reader, memory())?),
         EventKind::Exit => Body::Exit(exit(&mut reader)?),
         EventKind::CgroupCreate => Body::CgroupCreate(cgroup(&mut reader)?),
         EventKind::CgroupRemove => Body::CgroupRemove(cgroup(&mut reader)?),
@@ -118,7 +146,7 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
             let whole = if components.is_empty() && facts.mode & TYPE_MASK != TYPE_FOLDER {
                 Vec::new()
             } else {
-                path(components, rooted)
+                path(Vec::new(), components, rooted)
             };
             ActionFile { path: whole, facts }
         })
@@ -159,10 +187,19 @@ fn subject(reader: &mut Reader<'_>) -> Result<Subject, DecodeError> {
     })
 }
 
-fn exec(reader: &mut Reader<'_>) -> Result<Exec, DecodeError> {
+/// Fills `exec`, whatever it held before. Every field is set, but for the memory of texts nothing stays.
+fn exec(reader: &mut Reader<'_>, mut exec: Box<Exec>) -> Result<Box<Exec>, DecodeError> {
     let (process, _thread) = reader.process()?;
     let (parent, _) = reader.process()?;
-    let mut exec = Exec {
+    let texts = Texts {
+        exe: mem::take(&mut exec.exe),
+        filename: mem::take(&mut exec.filename),
+        interpreter: mem::take(&mut exec.interpreter),
+        cwd: mem::take(&mut exec.cwd),
+        args: mem::take(&mut exec.args.bytes),
+        command: mem::take(&mut exec.command),
+    };
+    *exec = Exec {
         pid: process.pid,
         start_time: process.start_time,
         parent_pid: parent.pid,
@@ -175,7 +212,7 @@ fn exec(reader: &mut Reader<'_>) -> Result<Exec, DecodeError> {
         parent_stdio: [reader.descriptor()?, reader.descriptor()?, reader.descriptor()?],
         ..Exec::default()
     };
-    exec.command = until_nul(reader.take(16)?).to_vec();
+    exec.command = refilled(texts.command, until_nul(reader.take(16)?));
     exec.old_thread_id = reader.u32()?;
     exec.namespace_pid = reader.u32()?;
     exec.session_id = reader.u32()?;
@@ -204,11 +241,16 @@ fn exec(reader: &mut Reader<'_>) -> Result<Exec, DecodeError> {
         *span = reader.take(length)?;
     }
     let rooted = exec.file.flags & (FILE_NO_PARENT | FILE_PATH_TRUNCATED) == 0;
-    exec.exe = path(spans[SPAN_EXE_PATH], rooted);
-    exec.cwd = path(spans[SPAN_WORKING_FOLDER], !exec.cwd_truncated);
-    exec.filename = spans[SPAN_FILENAME].to_vec();
-    exec.interpreter = spans[SPAN_INTERPRETER].to_vec();
-    exec.args = args(&exec.args, spans[SPAN_ARGS_HEAD], spans[SPAN_ARGS_TAIL]);
+    exec.exe = path(texts.exe, spans[SPAN_EXE_PATH], rooted);
+    exec.cwd = path(texts.cwd, spans[SPAN_WORKING_FOLDER], !exec.cwd_truncated);
+    exec.filename = refilled(texts.filename, spans[SPAN_FILENAME]);
+    exec.interpreter = refilled(texts.interpreter, spans[SPAN_INTERPRETER]);
+    let (head, tail) = (spans[SPAN_ARGS_HEAD], spans[SPAN_ARGS_TAIL]);
+    debug_assert!(head.len() <= ARGS_HEAD_MAX);
+    exec.args.bytes = refilled(texts.args, head);
+    exec.args.bytes.extend_from_slice(tail);
+    let gap = !tail.is_empty() && head.len() + tail.len() < exec.args.length as usize;
+    exec.args.gap = gap.then_some(head.len());
     exec.environment = spans[SPAN_ENVIRONMENT]
         .split(|&byte| byte == 0)
         .filter(|variable| !variable.is_empty())
@@ -217,10 +259,27 @@ fn exec(reader: &mut Reader<'_>) -> Result<Exec, DecodeError> {
     Ok(exec)
 }
 
+/// Memory of an earlier exec's texts.
+struct Texts {
+    exe: Vec<u8>,
+    filename: Vec<u8>,
+    interpreter: Vec<u8>,
+    cwd: Vec<u8>,
+    args: Vec<u8>,
+    command: Vec<u8>,
+}
+
+fn refilled(mut memory: Vec<u8>, text: &[u8]) -> Vec<u8> {
+    memory.clear();
+    memory.extend_from_slice(text);
+    memory
+}
+
 /// Components, leaf first and each ended by NUL, to a path. One that is not `rooted` has no leading slash.
-fn path(components: &[u8], rooted: bool) -> Vec<u8> {
+fn path(mut path: Vec<u8>, components: &[u8], rooted: bool) -> Vec<u8> {
     let components = components.strip_suffix(&[0]).unwrap_or(components);
-    let mut path = Vec::with_capacity(components.len() + 1);
+    path.clear();
+    path.reserve(components.len() + 1);
     if components.is_empty() {
         path.extend_from_slice(if rooted { b"/" } else { b"" });
         return path;
@@ -232,15 +291,6 @@ fn path(components: &[u8], rooted: bool) -> Vec<u8> {
         path.extend_from_slice(component);
     }
     path
-}
-
-fn args(read: &Args, head: &[u8], tail: &[u8]) -> Args {
-    let gap = !tail.is_empty() && head.len() + tail.len() < read.length as usize;
-    let mut bytes = Vec::with_capacity(head.len() + tail.len());
-    bytes.extend_from_slice(head);
-    bytes.extend_from_slice(tail);
-    debug_assert!(head.len() <= ARGS_HEAD_MAX);
-    Args { bytes, gap: gap.then_some(head.len()), ..*read }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {

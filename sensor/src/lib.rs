@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod privileges;
+pub mod replay;
 pub mod run;
 pub mod telemetry;
 pub mod text;

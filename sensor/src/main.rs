@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use stride_sensor::cli::{Cli, Command, Exit, RulesCommand};
+use stride_sensor::cli::{BenchCommand, Cli, Command, Exit, RulesCommand};
 use stride_sensor::judge::rules::describe;
-use stride_sensor::{doctor, run, telemetry};
+use stride_sensor::{doctor, replay, run, telemetry};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -22,8 +22,26 @@ fn main() -> ExitCode {
             print(&text, if report.is_whole() { Exit::Ok } else { Exit::Kernel })
         }
         Command::Rules(command) => rules(&command),
+        Command::Bench(command) => bench(&command),
     };
     exit.into()
+}
+
+fn bench(command: &BenchCommand) -> Exit {
+    let result = match command {
+        BenchCommand::Record { file, most } => replay::record(file, *most).map(|()| String::new()),
+        BenchCommand::Replay { file, rounds } => {
+            replay::replay(file, *rounds).map(|figures| format!("{figures:#}\n"))
+        }
+    };
+    match result {
+        Ok(text) => print(&text, Exit::Ok),
+        Err(error) => {
+            // Nothing is left to do when standard error is closed.
+            let _ = writeln!(io::stderr(), "stride-sensor: {error}");
+            Exit::Runtime
+        }
+    }
 }
 
 fn rules(command: &RulesCommand) -> Exit {

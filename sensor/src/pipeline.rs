@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::attribute::{Attributed, Attributor, ProcessCounters, containers::ContainerCounters};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::config::Scope;
-use crate::decode::decode;
+use crate::decode::Decoder;
+use crate::event::Event;
 use crate::judge::Judges;
 use crate::probe::Rings;
 use crate::sink::record::{self, Origin};
@@ -28,6 +29,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// Everything between ring and sinks.
 pub struct Spine {
+    /// Bytes to events.
+    pub decoder: Decoder,
     /// Who did it.
     pub attributor: Attributor,
     /// Is it a threat.
@@ -78,15 +81,20 @@ impl Spine {
 
     /// One record, all the way.
     pub fn record(&mut self, bytes: &[u8]) {
-        let event = match decode(bytes) {
-            Ok(event) => event,
+        match self.decoder.decode(bytes) {
+            Ok(event) => {
+                self.event(&event);
+                self.decoder.recycle(event);
+            }
             Err(error) => {
                 self.metrics.decode_error(error.reason());
                 tracing::debug!(%error, "record that cannot be read");
-                return;
             }
-        };
-        let attributed = self.attributor.apply(&event);
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let attributed = self.attributor.apply(event);
         if !in_scope(self.scope, &attributed) {
             return;
         }

@@ -11,6 +11,7 @@ use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::cli::{Exit, RunArguments};
 use crate::clock::Clock;
 use crate::config::{Attach, Config, ConfigError, Layer, LogContent, Surroundings};
+use crate::decode::Decoder;
 use crate::judge::Judges;
 use crate::judge::rules::{RuleSet, builtin, describe};
 use crate::pipeline::Spine;
@@ -100,6 +101,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         .map_err(|error| RunError::System("start the runtime", error))?;
     let (mut sinks, outlet) = Sinks::new(config.sinks(), Arc::clone(&metrics), Arc::clone(&health))?;
     let mut spine = Spine {
+        decoder: Decoder::default(),
         attributor,
         judges: Judges::new(rules, &config.node),
         outlet,

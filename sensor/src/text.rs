@@ -1,7 +1,11 @@
 //! Bytes that an attacker chose, made into text that can neither forge a line nor steer a terminal.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
 
 /// Text for JSON: bytes that are not UTF-8 become `\xNN`. Control characters stay, because JSON escapes them.
 pub fn lossless(bytes: &[u8]) -> Cow<'_, str> {
@@ -50,10 +54,43 @@ fn push_visible(text: &mut String, character: char) {
     }
 }
 
-/// Characters that change how the rest of a line is shown.
-fn is_hidden(character: char) -> bool {
+/// Characters that are not seen themselves but change how a line is shown: controls (C0, DEL, C1), separators of lines
+/// and paragraphs, marks of direction, and what has no width or no glyph.
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Serialises JSON on one line in which the characters that JSON itself would let pass, but which could steer a
+/// terminal, are `\uXXXX` too. Whoever reads it gets them back.
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(2048);
+    let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, VisibleJson));
+    debug_assert!(result.is_ok(), "memory takes everything, and keys are texts");
+    bytes
+}
+
+struct VisibleJson;
+
+impl Formatter for VisibleJson {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        let mut written = 0;
+        if !fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            for (at, character) in fragment.char_indices().filter(|(_, character)| is_hidden(*character)) {
+                writer.write_all(&fragment.as_bytes()[written..at])?;
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+                written = at + character.len_utf8();
+            }
+        }
+        writer.write_all(&fragment.as_bytes()[written..])
+    }
 }
 
 /// What a file is, by its `i_mode`.
@@ -91,5 +128,15 @@ mod tests {
         assert_eq!(printable(b"x\n2026 CRITICAL \x1b[2J"), "x\\n2026 CRITICAL \\u{1b}[2J");
         assert_eq!(printable("a\u{202e}b\u{2028}c".as_bytes()), "a\\u{202e}b\\u{2028}c");
         assert_eq!(printable("\u{9b}2J".as_bytes()), "\\u{9b}2J");
+        assert_eq!(printable("\u{61c}\u{e0041}".as_bytes()), "\\u{61c}\\u{e0041}");
+    }
+
+    #[test]
+    fn json_shows_what_it_hides_and_gives_it_back() {
+        let text = "a\n\"\u{1b}\u{7f}\u{9b}2J ä\u{202e}\u{e0041}\u{2028}z";
+        let json = String::from_utf8(to_json(&[text])).expect("UTF-8");
+        assert_eq!(json, r#"["a\n\"\u001b\u007f\u009b2J ä\u202e\udb40\udc41\u2028z"]"#);
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).expect("JSON"), [text]);
+        assert_eq!(to_json(&serde_json::json!({"a": [1, null, {}]})), br#"{"a":[1,null,{}]}"#);
     }
 }

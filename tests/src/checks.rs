@@ -3,9 +3,10 @@
 use crate::metrics::Page;
 use crate::report::Report;
 use crate::sensor::Sensor;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,21 @@ use std::time::{Duration, Instant};
 pub const EVENTS: &str = "stride_sensor_events_total";
 /// The counter of findings.
 pub const FINDINGS: &str = "stride_sensor_findings_total";
+
+/// The counter of findings by each of their STRIDE categories.
+pub const FINDINGS_BY_STRIDE: &str = "stride_sensor_findings_by_stride_total";
+/// The counter of lines that did not reach an output.
+const DROPPED: &str = "stride_sensor_sink_dropped_total";
+
+/// The kinds of event that every run leads to.
+const KINDS: [&str; 5] = ["fork", "exec", "exit", "cgroup_create", "cgroup_remove"];
+
+/// Whether the sensor was ready within a second.
+pub fn readiness(sensor: &Sensor) -> Vec<String> {
+    let limit = Duration::from_secs(1) * crate::host::patience();
+    let late = sensor.ready_after > limit;
+    late.then(|| format!("ready after {:.2?}, more than {limit:?}", sensor.ready_after)).into_iter().collect()
+}
 
 /// Checks everything, stops the sensor, and adds the results. A sensor that died fails here.
 pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
@@ -22,20 +38,52 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
         return Ok(());
     }
     report.check("sensor-alive", Vec::new());
+    let (complaints, time) = host_finding(sensor)?;
+    report.timed_check("host-finding", complaints, time);
+    let mut last_page = None;
     match balanced_page(sensor) {
         Ok((page, complaints)) => {
             report.check("metrics-page", Vec::new());
             report.check("metrics-invariant", complaints);
             report.check("events-lost", lost(&page));
+            report.check("outputs-dropped", dropped(&page));
             report.check("metrics-findings", finding_metrics(&page, &sensor.log.since(0)));
+            last_page = Some(page);
         }
         Err(error) => report.check("metrics-page", vec![format!("{error:#}")]),
     }
     report.check("sensor-shutdown", shutdown(sensor)?);
     report.check("sensor-errors", sensor.error_lines());
     report.check("log-lines", sensor.log.finish());
-    report.check("log-schema", schema(&sensor.log.since(0)));
+    let records = sensor.log.since(0);
+    report.check("log-schema", schema(&records));
+    report.check("record-schema", crate::schema::complaints(&records));
+    if let Some(page) = last_page {
+        report.check("log-complete", left_out(&page, &records));
+    }
+    report.check("text-lines", text_lines(&sensor.written()?, &records));
     Ok(())
+}
+
+/// Copies a program to /dev/shm on the node, runs it, and waits a second for the finding.
+fn host_finding(sensor: &Sensor) -> Result<(Vec<String>, Duration)> {
+    let path = format!("/dev/shm/x-{}", crate::host::random_hex(4)?);
+    std::fs::copy("/bin/ls", &path).with_context(|| path.clone())?;
+    let start = sensor.log.len();
+    let begin = Instant::now();
+    let status = Command::new(&path).arg("/").stdout(Stdio::null()).status();
+    let is_it = |record: &Value| {
+        record["finding"]["id"] == "exec-writable-tmp"
+            && record["process"]["exe"] == path.as_str()
+            && record["finding"]["severity"] == "medium"
+            && record["container"].is_null()
+            && record["pod"].is_null()
+    };
+    let found = sensor.log.wait_for(start, Duration::from_secs(1) * crate::host::patience(), is_it);
+    let time = begin.elapsed();
+    std::fs::remove_file(&path)?;
+    status.with_context(|| path.clone())?;
+    Ok((found.err().map(|error| format!("finding for {path}: {error:#}")).into_iter().collect(), time))
 }
 
 /// The page when the counters agree, or the last one with what does not. The counters of a busy machine are
@@ -59,8 +107,10 @@ fn imbalance(page: &Page) -> Vec<String> {
         *kinds.entry(sample.label("kind")).or_default().entry(sample.label("stage")).or_default() +=
             sample.value;
     }
-    if !kinds.contains_key("exec") {
-        return vec![format!("{EVENTS} has no kind `exec`")];
+    let seen =
+        |kind: &str| kinds.get(kind).and_then(|stages| stages.get("seen")).is_some_and(|&seen| seen > 0.0);
+    if let Some(missing) = KINDS.iter().find(|kind| !seen(kind)) {
+        return vec![format!("{EVENTS} has seen nothing of kind `{missing}`")];
     }
     let complain = |(kind, stages): (&str, BTreeMap<&str, f64>)| {
         let stage = |name| stages.get(name).copied().unwrap_or(0.0);
@@ -71,12 +121,58 @@ fn imbalance(page: &Page) -> Vec<String> {
     kinds.into_iter().filter_map(complain).collect()
 }
 
+/// What the kernel side sent until the page was read must be in the log, now that the sensor has ended.
+fn left_out(page: &Page, records: &[Arc<Value>]) -> Vec<String> {
+    let mut logged: BTreeMap<&str, f64> = BTreeMap::new();
+    for record in records {
+        *logged.entry(record["kind"].as_str().unwrap_or_default()).or_default() += 1.0;
+    }
+    let sent = page.samples(EVENTS).filter(|sample| sample.label("stage") == "sent");
+    let complain = |sample: &crate::metrics::Sample| {
+        let count = logged.get(sample.label("kind")).copied().unwrap_or(0.0);
+        let kind = sample.label("kind");
+        (count < sample.value).then(|| format!("{} events of kind {kind} sent, {count} logged", sample.value))
+    };
+    sent.filter_map(complain).collect()
+}
+
 fn lost(page: &Page) -> Vec<String> {
     let lost = page.samples(EVENTS).filter(|sample| sample.label("stage") == "lost" && sample.value > 0.0);
     lost.map(|sample| format!("{} events of kind {} lost", sample.value, sample.label("kind"))).collect()
 }
 
-/// The metric must count at least the findings of the log, by id and primary STRIDE category.
+fn dropped(page: &Page) -> Vec<String> {
+    let dropped = page.samples(DROPPED).filter(|sample| sample.value > 0.0);
+    dropped.map(|sample| format!("{} lines dropped: {:?}", sample.value, sample.labels)).collect()
+}
+
+/// Each finding of the log must be one line of text, and none may hold what steers a terminal or forges a line.
+fn text_lines(text: &[u8], records: &[Arc<Value>]) -> Vec<String> {
+    let findings = records.iter().filter(|record| record["kind"] == "finding").count();
+    let Ok(text) = std::str::from_utf8(text) else { return vec!["standard output is not UTF-8".into()] };
+    let mut complaints = Vec::new();
+    let lines = text.lines().count();
+    if lines != findings {
+        complaints.push(format!("{lines} lines for {findings} findings"));
+    }
+    let hidden = |character: char| {
+        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let time = words.next().unwrap_or_default();
+        let severity = words.next().unwrap_or_default();
+        let well_formed =
+            time.ends_with('Z') && matches!(severity, "INFO" | "LOW" | "MEDIUM" | "HIGH" | "CRITICAL");
+        if !well_formed || line.chars().any(hidden) {
+            complaints.push(format!("a line that is no finding or holds control characters: {line:?}"));
+        }
+    }
+    complaints.truncate(10);
+    complaints
+}
+
+/// The metrics must count at least the findings of the log: by id, by primary STRIDE category, and by each category.
 fn finding_metrics(page: &Page, records: &[Arc<Value>]) -> Vec<String> {
     let findings = records.iter().filter(|record| record["kind"] == "finding");
     let mut logged: BTreeMap<String, f64> = BTreeMap::new();
@@ -89,6 +185,28 @@ fn finding_metrics(page: &Page, records: &[Arc<Value>]) -> Vec<String> {
         let metric = counted.get(&id).copied().unwrap_or(0.0);
         if metric < count {
             complaints.push(format!("{FINDINGS}{{id=\"{id}\"}} is {metric}, the log has {count}"));
+        }
+    }
+    let count = |categories: &dyn Fn(&Value) -> Vec<String>| {
+        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        for record in records.iter().filter(|record| record["kind"] == "finding") {
+            for category in categories(&record["finding"]["stride"]) {
+                *sums.entry(category).or_default() += 1.0;
+            }
+        }
+        sums
+    };
+    let all = |stride: &Value| -> Vec<String> {
+        stride.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let primary = |stride: &Value| all(stride).into_iter().take(1).collect();
+    for (metric, logged) in [(FINDINGS, count(&primary)), (FINDINGS_BY_STRIDE, count(&all))] {
+        let counted = page.sum_by(metric, "stride");
+        for (category, logged) in logged {
+            let sum = counted.get(&category).copied().unwrap_or(0.0);
+            if sum < logged {
+                complaints.push(format!("{metric}{{stride=\"{category}\"}} is {sum}, the log has {logged}"));
+            }
         }
     }
     for sample in page.samples(FINDINGS) {
@@ -176,12 +294,23 @@ mod tests {
 
     #[test]
     fn an_imbalance_is_told_by_kind() {
-        let page = "stride_sensor_events_total{kind=\"exec\",stage=\"seen\"} 10\n\
-                    stride_sensor_events_total{kind=\"exec\",stage=\"sent\"} 8\n\
-                    stride_sensor_events_total{kind=\"exec\",stage=\"lost\"} 1\n";
-        let page = Page::parse(page).unwrap();
+        let line = |kind: &str, stage: &str, count: u32| {
+            format!("stride_sensor_events_total{{kind=\"{kind}\",stage=\"{stage}\"}} {count}\n")
+        };
+        let mut text = line("exec", "seen", 10) + &line("exec", "sent", 8) + &line("exec", "lost", 1);
+        assert_eq!(
+            imbalance(&Page::parse(&text).unwrap()),
+            ["stride_sensor_events_total has seen nothing of kind `fork`"]
+        );
+        for kind in KINDS.iter().filter(|kind| **kind != "exec") {
+            text += &(line(kind, "seen", 1) + &line(kind, "sent", 1));
+        }
+        let page = Page::parse(&text).unwrap();
         assert_eq!(imbalance(&page), ["exec: seen 10 is not filtered 0 + sent 8 + lost 1"]);
         assert_eq!(lost(&page).len(), 1);
+        let exec = Arc::new(json!({"kind": "exec"}));
+        let complaints = left_out(&page, &[exec]);
+        assert!(complaints.contains(&"8 events of kind exec sent, 1 logged".to_owned()), "{complaints:?}");
     }
 
     #[test]
@@ -191,6 +320,29 @@ mod tests {
         assert!(finding_metrics(&page, &[finding("a")]).is_empty());
         assert_eq!(finding_metrics(&page, &[finding("a"), finding("a")]).len(), 1);
         assert_eq!(finding_metrics(&page, &[finding("b")]).len(), 1);
+    }
+
+    #[test]
+    fn findings_must_be_counted_by_stride() {
+        let page = Page::parse(
+            "stride_sensor_findings_total{id=\"a\",severity=\"high\",stride=\"tampering\",namespace=\"\"} 1\n\
+             stride_sensor_findings_by_stride_total{stride=\"tampering\"} 1\n",
+        )
+        .unwrap();
+        let finding =
+            |stride: &[&str]| Arc::new(json!({"kind": "finding", "finding": {"id": "a", "stride": stride}}));
+        assert!(finding_metrics(&page, &[finding(&["tampering"])]).is_empty());
+        assert_eq!(finding_metrics(&page, &[finding(&["tampering", "spoofing"])]).len(), 1);
+        assert_eq!(finding_metrics(&page, &[finding(&["spoofing"])]).len(), 2);
+    }
+
+    #[test]
+    fn text_that_forges_a_line_is_told() {
+        let finding = Arc::new(json!({"kind": "finding"}));
+        let line = "2026-01-01T00:00:00.0Z HIGH     drift-exec a\\nb\n";
+        assert!(text_lines(line.as_bytes(), std::slice::from_ref(&finding)).is_empty());
+        assert_eq!(text_lines(format!("{line}forged\n").as_bytes(), std::slice::from_ref(&finding)).len(), 2);
+        assert_eq!(text_lines(line.replace("drift", "\u{202e}").as_bytes(), &[finding]).len(), 1);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub struct Footprint {
 impl Bench {
     /// Runs the scenario to its end. Errors mean that the technique itself did not work.
     pub fn execute(&self, scenario: &Scenario) -> Result<Execution> {
+        if let Some(reason) = probe::host_obstacle(scenario) {
+            return Ok(Execution::Impossible(reason));
+        }
         let request = scenario.container.as_ref();
         let image = request.map(|request| self.images.get(request.image)).transpose()?;
         if let Some(reason) = probe::obstacle(scenario, image.as_deref())? {
@@ -51,6 +54,8 @@ impl Bench {
         }
         let work = self.work.join(&scenario.id);
         if work.exists() {
+            // A run that was killed leaves its mount behind.
+            host::unmount(&work.join("root"));
             std::fs::remove_dir_all(&work).with_context(|| format!("left-over folder {}", work.display()))?;
         }
         std::fs::create_dir_all(&work)?;

@@ -91,6 +91,12 @@ impl Builder<'_> {
             // Only its name and its short life matter.
             self.copy(atk, "usr/bin/nmap")?;
         }
+        for probe in PROBES {
+            let target = self.root.join("usr/bin").join(probe);
+            if !target.exists() && self.root.join("usr/bin/true").exists() {
+                fs::copy(self.root.join("usr/bin/true"), target)?;
+            }
+        }
         Ok(())
     }
 
@@ -171,7 +177,11 @@ impl Builder<'_> {
         let (Some(node), Some(npm)) = (find_system_program("node"), find_system_program("npm")) else {
             return Ok(());
         };
-        self.program(&fs::canonicalize(&node)?)?;
+        let binary = fs::canonicalize(&node)?;
+        self.program(&binary)?;
+        if binary != node {
+            symlink(&binary, self.root.join("usr/bin/node"))?;
+        }
         let npm = fs::canonicalize(npm)?;
         let Some(package) = npm.parent().and_then(Path::parent) else { return Ok(()) };
         self.tree(package, &["docs", "man"])?;
@@ -311,6 +321,9 @@ const FILES: [(&str, &str); 6] = [
     ("var/lib/dpkg/status", ""),
     ("etc/apt/sources.list", ""),
 ];
+
+/// Clients that probes of services call; only that they are there and short matters, so they are copies of `true`.
+const PROBES: [&str; 2] = ["redis-cli", "pg_isready"];
 
 /// What the Debian-like image takes from the host, as far as it is there.
 const TOOLS: &[&str] = &[

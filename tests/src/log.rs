@@ -1,16 +1,19 @@
 //! Follows the sensor's event log: every complete line of every `*.jsonl` file, in the order it appears.
 
 use anyhow::{Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// Records kept. A run has some ten thousand; more come when something else on the machine starts processes in masses,
+/// and holding them all would take the machine's memory.
+const RECORDS_MAX: usize = 100_000;
 
 /// The records read so far, growing in the background.
 pub struct Log {
@@ -29,6 +32,8 @@ struct Shared {
 struct Contents {
     records: Vec<Arc<Value>>,
     invalid: Vec<String>,
+    /// Records beyond [`RECORDS_MAX`].
+    left_out: usize,
 }
 
 impl Log {
@@ -49,7 +54,9 @@ impl Log {
                     let read = reader.read();
                     if !read.records.is_empty() || !read.invalid.is_empty() {
                         let mut contents = shared.lock();
-                        contents.records.extend(read.records);
+                        let room = RECORDS_MAX - contents.records.len();
+                        contents.left_out += read.records.len().saturating_sub(room);
+                        contents.records.extend(read.records.into_iter().take(room));
                         contents.invalid.extend(read.invalid);
                         shared.grown.notify_all();
                     }
@@ -83,6 +90,9 @@ impl Log {
             if contents.records.get(next..).unwrap_or_default().iter().any(|record| wanted(record)) {
                 return Ok(());
             }
+            if contents.left_out > 0 {
+                bail!("{}", full(contents.left_out));
+            }
             next = next.max(contents.records.len());
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -101,7 +111,9 @@ impl Log {
         {
             self.shared.lock().invalid.push("the reader of the log panicked".into());
         }
-        self.shared.lock().invalid.clone()
+        let contents = self.shared.lock();
+        let full = (contents.left_out > 0).then(|| full(contents.left_out));
+        contents.invalid.iter().cloned().chain(full).collect()
     }
 }
 
@@ -111,15 +123,15 @@ impl Shared {
     }
 }
 
-/// Where reading stopped in each file. Files are known by inode, so a rotation by renaming is no new file.
+/// Where reading stopped in each file. Files are known by name: the sensor gives each a new one and never renames,
+/// while the number of an inode is used again as soon as an old file is removed.
 struct Reader {
     folder: PathBuf,
-    files: HashMap<u64, Position>,
+    files: HashMap<PathBuf, Position>,
 }
 
 #[derive(Default)]
 struct Position {
-    path: PathBuf,
     offset: u64,
     partial: Vec<u8>,
 }
@@ -145,8 +157,7 @@ impl Reader {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
-        let position = self.files.entry(file.metadata()?.ino()).or_default();
-        position.path = path.to_path_buf();
+        let position = self.files.entry(path.to_path_buf()).or_default();
         file.seek(SeekFrom::Start(position.offset))?;
         let mut bytes = std::mem::take(&mut position.partial);
         position.offset += file.read_to_end(&mut bytes)? as u64;
@@ -154,7 +165,7 @@ impl Reader {
         position.partial = bytes.split_off(complete);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Value>(line) {
-                Ok(record) if record.is_object() => contents.records.push(Arc::new(record)),
+                Ok(record) if record.is_object() => contents.records.push(Arc::new(slim(record))),
                 _ => contents.invalid.push(excerpt(line)),
             }
         }
@@ -162,10 +173,32 @@ impl Reader {
     }
 
     fn unfinished(&self) -> impl Iterator<Item = String> {
-        self.files.values().filter(|position| !position.partial.is_empty()).map(|position| {
-            format!("{} ends within a line: {}", position.path.display(), excerpt(&position.partial))
+        self.files.iter().filter(|(_, position)| !position.partial.is_empty()).map(|(path, position)| {
+            format!("{} ends within a line: {}", path.display(), excerpt(&position.partial))
         })
     }
+}
+
+fn full(left_out: usize) -> String {
+    format!(
+        "the log has {left_out} records more than the {RECORDS_MAX} that are kept: \
+         something else on this machine starts processes in masses; try again when it is quiet"
+    )
+}
+
+/// A record without what nothing asks for, which is most of it: there are many forks and exits.
+fn slim(mut record: Value) -> Value {
+    if !matches!(record["kind"].as_str(), Some("exec" | "finding"))
+        && let Some(process) = record["process"].as_object_mut()
+    {
+        process.retain(|key, _| {
+            matches!(key.as_str(), "pid" | "parent_pid" | "start_time" | "exe" | "ancestors")
+        });
+        for ancestor in process.get_mut("ancestors").and_then(Value::as_array_mut).into_iter().flatten() {
+            *ancestor = json!({ "pid": ancestor["pid"] });
+        }
+    }
+    record
 }
 
 fn excerpt(line: &[u8]) -> String {
@@ -187,14 +220,16 @@ mod tests {
     #[test]
     fn lines_are_read_as_they_come_and_over_a_rotation() {
         let folder = folder("rotate");
-        let mut file = File::create(folder.join("events.jsonl")).unwrap();
+        let mut file = File::create(folder.join("events-0.jsonl")).unwrap();
         let mut log = Log::follow(&folder);
         file.write_all(b"{\"kind\":\"exec\"}\n{\"kind\":").unwrap();
         log.wait_for(0, Duration::from_secs(5), |record| record["kind"] == "exec").unwrap();
-        std::fs::rename(folder.join("events.jsonl"), folder.join("events-1.jsonl")).unwrap();
         file.write_all(b"\"exit\"}\n").unwrap();
-        std::fs::write(folder.join("events.jsonl"), "{\"kind\":\"fork\"}\n").unwrap();
         log.wait_for(0, Duration::from_secs(5), |record| record["kind"] == "exit").unwrap();
+        // The next file may get the inode of one that was removed.
+        std::fs::remove_file(folder.join("events-0.jsonl")).unwrap();
+        drop(file);
+        std::fs::write(folder.join("events-1.jsonl"), "{\"kind\":\"fork\"}\n").unwrap();
         log.wait_for(0, Duration::from_secs(5), |record| record["kind"] == "fork").unwrap();
         assert_eq!(log.finish(), Vec::<String>::new());
         assert_eq!(log.len(), 3);

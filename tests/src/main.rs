@@ -16,9 +16,11 @@ mod log;
 mod metrics;
 mod network;
 mod probe;
+mod refusals;
 mod report;
 mod run;
 mod scenario;
+mod schema;
 mod sensor;
 mod slice;
 mod spec;
@@ -49,8 +51,10 @@ enum Command {
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// Storms of short-lived processes, with and without the sensor in turn
-    Exec(bench::ExecArguments),
+    /// Storms of short-lived processes without and with the sensor in turn, then the spine
+    Exec(bench::Arguments),
+    /// The way of recorded events through the sensor's stages
+    Spine(bench::Arguments),
 }
 
 /// Which scenarios, and where their containers live.
@@ -59,7 +63,7 @@ pub struct SetArguments {
     /// The static helper program `atk`
     #[arg(long, value_name = "PATH")]
     pub atk: PathBuf,
-    /// Folder with `attack/` and `benign/`
+    /// Folder with `attack/`, `benign/` and `input/`
     #[arg(long, value_name = "DIR", default_value = "tests/scenarios")]
     pub scenarios: PathBuf,
     /// Folder for images, containers and logs, on a disk file system that can be an overlayfs upper layer
@@ -98,5 +102,6 @@ fn main() -> Result<ExitCode> {
         Command::Run(arguments) => run::with_sensor(&arguments),
         Command::Try(set) => run::without_sensor(&set),
         Command::Bench(BenchCommand::Exec(arguments)) => bench::exec(&arguments),
+        Command::Bench(BenchCommand::Spine(arguments)) => bench::spine(&arguments),
     }
 }

@@ -9,15 +9,18 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The reason why the scenario cannot run here, if there is one. `image` is its image's folder.
-pub fn obstacle(scenario: &Scenario, image: Option<&Path>) -> Result<Option<String>> {
+/// The reason why the scenario cannot run on this host, whatever its image; asked first, because images take time.
+pub fn host_obstacle(scenario: &Scenario) -> Option<String> {
     let mut tools: Vec<&str> = scenario.needs.host.iter().map(String::as_str).collect();
     if scenario.container.is_some() {
         tools.push("runc");
     }
-    if let Some(missing) = tools.iter().find(|tool| host::find_program(tool).is_none()) {
-        return Ok(Some(format!("no `{missing}` on this host")));
-    }
+    let missing = tools.iter().find(|tool| host::find_program(tool).is_none());
+    missing.map(|missing| format!("no `{missing}` on this host"))
+}
+
+/// The reason why the scenario cannot run here, if there is one. `image` is its image's folder.
+pub fn obstacle(scenario: &Scenario, image: Option<&Path>) -> Result<Option<String>> {
     if let Some(root) = image
         && let Some(missing) = scenario.needs.image.iter().find(|tool| !has_program(root, tool))
     {

@@ -66,8 +66,13 @@ impl Report {
 
     /// Adds a check: passed when there is nothing to complain about.
     pub fn check(&self, id: &str, complaints: Vec<String>) {
+        self.timed_check(id, complaints, Duration::ZERO);
+    }
+
+    /// As [`Self::check`], with the time it took.
+    pub fn timed_check(&self, id: &str, complaints: Vec<String>, time: Duration) {
         let status = if complaints.is_empty() { Status::Passed } else { Status::Failed };
-        self.add(id, status, complaints.join("\n"), Duration::ZERO);
+        self.add(id, status, complaints.join("\n"), time);
     }
 
     /// Prints the sums, writes the file, and says whether nothing failed.

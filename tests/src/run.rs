@@ -7,7 +7,7 @@ use crate::report::{Report, Status};
 use crate::scenario::{self, Scenario};
 use crate::sensor::{Sensor, Settings};
 use crate::slice::slice;
-use crate::{RunArguments, SetArguments, checks, verdict};
+use crate::{RunArguments, SetArguments, checks, refusals, verdict};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -19,16 +19,18 @@ use std::time::{Duration, Instant};
 /// Runs the scenarios under a sensor and checks what it reports.
 pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
     let set = Set::prepare(&arguments.set)?;
+    refusals::check_all(&arguments.sensor, &set.work, &set.report)?;
     let rules = arguments.set.scenarios.join("settings.rules.yaml");
     let settings = Settings {
         binary: &arguments.sensor,
         work: &set.work,
         log: "events",
+        output: "text",
         rules: rules.exists().then_some(&*rules),
         attach: arguments.attach.as_deref(),
     };
     let mut sensor = Sensor::start(&settings)?;
-    println!("sensor ready after {:.2?}", sensor.ready_after);
+    set.report.timed_check("sensor-ready", checks::readiness(&sensor), sensor.ready_after);
     set.each(|scenario| observe(&set.bench, &sensor, scenario));
     checks::whole_run(&mut sensor, &set.report)?;
     set.finish()

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// One scenario, read from `attack/ID.yaml` or `benign/ID.yaml`. Unknown keys are errors.
+/// The folders of scenario files: techniques, workloads, and what the sensor must bear.
+const CLASSES: [&str; 3] = ["attack", "benign", "input"];
+
+/// One scenario, read from `CLASS/ID.yaml`. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -298,7 +301,7 @@ fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Resu
 pub fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
     let mut scenarios: Vec<Scenario> = Vec::new();
     let mut problems = String::new();
-    for class in ["attack", "benign"] {
+    for class in CLASSES {
         let folder = folder.join(class);
         let entries =
             std::fs::read_dir(&folder).with_context(|| format!("scenario folder {}", folder.display()))?;

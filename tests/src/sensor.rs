@@ -19,6 +19,8 @@ pub struct Settings<'a> {
     pub work: &'a Path,
     /// `findings` or `events`.
     pub log: &'a str,
+    /// `text`, `json` or `none`: what goes to standard output, which is kept in a file.
+    pub output: &'a str,
     /// Rules beside the built-in ones.
     pub rules: Option<&'a Path>,
     /// A rung of the attach ladder to force.
@@ -30,6 +32,7 @@ pub struct Sensor {
     child: Child,
     metrics: SocketAddr,
     stderr: PathBuf,
+    stdout: PathBuf,
     /// Its event log.
     pub log: Log,
     /// How long it took until it was ready.
@@ -45,9 +48,10 @@ impl Sensor {
         }
         std::fs::create_dir_all(&folder)?;
         let metrics = http::free_address()?;
-        let stderr = settings.work.join("sensor.stderr");
+        let [stdout, stderr] =
+            ["stdout", "stderr"].map(|stream| settings.work.join(format!("sensor.{stream}")));
         let mut command = Command::new(settings.binary);
-        command.args(["run", "--output", "none", "--scope", "all", "--log", settings.log]);
+        command.args(["run", "--output", settings.output, "--scope", "all", "--log", settings.log]);
         command.arg("--log-dir").arg(&folder).arg("--metrics").arg(metrics.to_string());
         if let Some(rules) = settings.rules {
             command.arg("--rules").arg(rules);
@@ -55,11 +59,11 @@ impl Sensor {
         if let Some(rung) = settings.attach {
             command.arg("--attach").arg(rung);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&stderr)?);
+        command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("sensor {}", settings.binary.display()))?;
         let mut sensor =
-            Self { child, metrics, stderr, log: Log::follow(&folder), ready_after: Duration::ZERO };
+            Self { child, metrics, stderr, stdout, log: Log::follow(&folder), ready_after: Duration::ZERO };
         sensor.wait_until_ready(Duration::from_secs(20) * host::patience())?;
         sensor.ready_after = started.elapsed();
         Ok(sensor)
@@ -102,6 +106,11 @@ impl Sensor {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(5)..].join(" | ")
+    }
+
+    /// What it wrote to standard output.
+    pub fn written(&self) -> Result<Vec<u8>> {
+        std::fs::read(&self.stdout).with_context(|| self.stdout.display().to_string())
     }
 
     /// Lines of its standard error that tell of an error or a panic.

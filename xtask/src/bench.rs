@@ -24,8 +24,10 @@ pub struct Options {
 /// The benchmarks, named as the end-to-end runner names them.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Benchmark {
-    /// Storms of short processes, with and without the sensor.
+    /// Storms of short processes without and with the sensor, then the spine.
     Exec,
+    /// The way of recorded events through the sensor's stages.
+    Spine,
 }
 
 impl Benchmark {
@@ -33,19 +35,22 @@ impl Benchmark {
     fn name(self) -> &'static str {
         match self {
             Self::Exec => "exec",
+            Self::Spine => "spine",
         }
     }
 }
 
 /// Builds, then becomes the end-to-end runner's benchmark as root.
 pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
-    setup::ensure(workspace, Group::Build)?;
+    // Recording needs what the end-to-end tests need: a container runtime and busybox.
+    setup::ensure(workspace, Group::Test)?;
     build::test_binaries(workspace)?;
     let runner = workspace.release_binary("e2e");
     let mut command = as_root(&runner, true);
     command.current_dir(workspace.root()).args(["bench", options.name.name()]);
     command.arg("--sensor").arg(workspace.release_binary("stride-sensor"));
     command.arg("--atk").arg(workspace.release_binary("atk"));
+    command.arg("--work").arg(workspace.target("bench"));
     command.args(&options.arguments);
     Err(command.exec()).with_context(|| format!("cannot start {}", runner.display()))
 }

@@ -9,9 +9,12 @@ macro_rules! kinds {
             $(#[doc = $doc] $variant = $number,)*
         }
 
+        /// Number of kinds.
+        pub const KINDS: usize = [$($number,)*].len();
+
         impl EventKind {
             /// All kinds, in the order of their numbers.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub const ALL: [Self; KINDS] = [$(Self::$variant,)*];
 
             /// The kind of a number read from a record; `None` for one this version does not know.
             pub const fn from_number(number: u16) -> Option<Self> {
@@ -65,7 +68,7 @@ impl RingClass {
 }
 
 /// Number of slots in maps that are indexed by kind. Slot 0 is never used, so that a zeroed record is no valid one.
-pub const KIND_SLOTS: usize = EventKind::ALL.len() + 1;
+pub const KIND_SLOTS: usize = KINDS + 1;
 
 kinds! {
     Fork = 1 "fork" Lineage "A new process (threads are filtered in the kernel)."
@@ -106,4 +109,4 @@ kinds! {
 }
 
 // Numbers without gaps: the counters are indexed by them.
-const _: () = assert!(EventKind::ALL[EventKind::ALL.len() - 1] as usize + 1 == KIND_SLOTS);
+const _: () = assert!(EventKind::ALL[KINDS - 1] as usize == KINDS);

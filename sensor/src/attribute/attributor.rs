@@ -9,7 +9,7 @@ use super::host::HostRoot;
 use super::image::{Entry, Image, names};
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
-use super::runtime::RuntimeSet;
+use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{ActionFacts, Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
 use crate::clock::Clock;
@@ -166,13 +166,22 @@ impl Attributor {
         }
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
         let container = process.and_then(|process| process.origin.container());
-        let attribution = process.map_or(Attribution::Exact, attribution);
+        let attribution = match process {
+            Some(process) => attribution(process),
+            None if key.is_some() => Attribution::Unknown,
+            None => Attribution::Exact,
+        };
         Attributed { event, process, container, attribution, exec: facts, action: action_facts }
     }
 
     fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
         if cgroup.hierarchy == 0 {
             self.containers.create_cgroup(cgroup.id, &cgroup.path, time);
+            // containerd and CRI-O write the spec before the cgroup is made. Read now, it is known however short the
+            // container lives.
+            if let Some(handle) = self.containers.of_cgroup(cgroup.id) {
+                self.containers.resolve(&handle, time);
+            }
         }
         None
     }
@@ -217,8 +226,8 @@ impl Attributor {
     }
 
     fn exec(&mut self, exec: &Exec, time: u64) -> ExecFacts {
-        let mut process = match self.processes.get(exec.key()) {
-            Some(process) => process.clone(),
+        let mut process = match self.processes.take(exec.key()) {
+            Some(process) => process,
             None => {
                 let mut process = self.processes.discover(exec);
                 process.origin =
@@ -288,13 +297,40 @@ impl Attributor {
         if process.role != RuntimeRole::None || !was_runtime {
             return Entry::Inside;
         }
-        let Some(handle) = self.containers.entered(exec.cgroup_id, exec.pid, time) else {
-            return Entry::Inside;
+        let order = self.order(process);
+        let entered = self.containers.entered(exec.cgroup_id, exec.pid, time);
+        // Hooks of the runtime run on the host and enter no container.
+        let named = || {
+            let (order, _) = order.as_ref().filter(|_| !on_host)?;
+            Some(self.containers.ordered(&order.id, exec.cgroup_id, time))
         };
+        let Some(handle) = entered.or_else(named) else { return Entry::Inside };
+        if let Some((_, bundle)) = order.filter(|(order, _)| *order.id == *handle.id) {
+            self.containers.note_bundle(&handle, bundle);
+        }
         let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
         process.origin = Origin::Container(handle);
         process.origin_seen = true;
         entry
+    }
+
+    /// What the runtime that a process descends from was told, and the absolute path of the bundle.
+    fn order(&self, process: &Process) -> Option<(Order, PathBuf)> {
+        let own = process.image.key.is_some().then_some((process.key, &process.image));
+        let ancestors = process.ancestors.iter().map(|ancestor| (ancestor.key, &ancestor.image));
+        own.into_iter().chain(ancestors).find_map(|(key, image)| {
+            if !self.runtime.contains(image.file.device, image.file.inode) {
+                return None;
+            }
+            let order = Order::of(&image.args)?;
+            let given = order.bundle.clone().unwrap_or_default();
+            let bundle = if given.is_absolute() {
+                given
+            } else {
+                std::fs::read_link(self.options.proc.join(key.pid.to_string()).join("cwd")).ok()?.join(given)
+            };
+            Some((order, bundle))
+        })
     }
 
     fn drift(&mut self, exec: &Exec, container: Option<&Arc<ContainerHandle>>) -> Drift {

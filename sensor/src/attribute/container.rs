@@ -128,6 +128,21 @@ impl Places {
         }))
     }
 
+    /// The container of this bundle, for one without state.
+    ///
+    /// # Errors
+    /// If there is no spec, or it cannot be read.
+    pub fn by_bundle(&self, id: &str, bundle: &Path, pod_uid: Option<&str>) -> Result<Container, SpecError> {
+        let runtime = if bundle.starts_with(CONTAINERD) {
+            ContainerRuntime::Containerd
+        } else if STORAGE.iter().any(|storage| bundle.starts_with(storage)) {
+            ContainerRuntime::CriO
+        } else {
+            ContainerRuntime::Runc
+        };
+        self.read(id, bundle, runtime, pod_uid)
+    }
+
     /// The id of the container whose state names this cgroup of the unified hierarchy, which is mounted at `mount`: for
     /// runtimes that are used without a manager, whose cgroups are called anything.
     pub fn id_by_cgroup(&self, mount: &Path, cgroup: &[u8]) -> Option<String> {

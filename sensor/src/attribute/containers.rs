@@ -45,6 +45,8 @@ struct CgroupEntry {
 
 struct Search {
     pod_uid: Option<String>,
+    /// The bundle that the runtime was told to use.
+    bundle: Option<PathBuf>,
     began: u64,
     next: u64,
     wait: u64,
@@ -161,6 +163,9 @@ impl ContainerTable {
         let container = name.map(|name| {
             // A cgroup made inside the container's own belongs to the container, which is older than it.
             let own = name.length == path.len();
+            if own && time != 0 {
+                self.start_anew(&name.container_id, id);
+            }
             let handle = self.handle(&name.container_id, id, if own { time } else { 0 });
             self.search(&name.container_id, name.pod_uid, time);
             handle
@@ -183,9 +188,20 @@ impl ContainerTable {
 
     fn forget(&mut self, id: u64) {
         let Some(entry) = self.cgroups.remove(&id) else { return };
-        if let Some(handle) = entry.container.filter(|handle| handle.cgroup_id == id) {
+        let Some(handle) = entry.container.filter(|handle| handle.cgroup_id == id) else { return };
+        if self.handles.get(&handle.id).is_some_and(|current| Arc::ptr_eq(current, &handle)) {
             self.handles.remove(&handle.id);
             self.searches.remove(&handle.id);
+        }
+    }
+
+    /// A new cgroup for a known id is a new life of the container, as `podman restart` and `docker restart` give it:
+    /// with its own first program, age and spec. Processes of the former life keep what they know.
+    fn start_anew(&mut self, id: &str, cgroup_id: u64) {
+        if self.handles.get(id).is_some_and(|handle| handle.cgroup_id != cgroup_id) {
+            self.handles.remove(id);
+            self.searches.remove(id);
+            self.order.retain(|known| **known != *id);
         }
     }
 
@@ -216,7 +232,7 @@ impl ContainerTable {
 
     fn search(&mut self, id: &str, pod_uid: Option<String>, time: u64) {
         if self.handles.get(id).is_some_and(|handle| handle.container().is_none() && !handle.failed()) {
-            let search = Search { pod_uid, began: time, next: 0, wait: RETRY.0 };
+            let search = Search { pod_uid, bundle: None, began: time, next: 0, wait: RETRY.0 };
             self.searches.entry(id.into()).or_insert(search);
         }
     }
@@ -258,6 +274,25 @@ impl ContainerTable {
         self.of_cgroup_text(&text, time)
     }
 
+    /// A container known only by what its runtime was told.
+    pub fn ordered(&mut self, id: &str, cgroup_id: u64, time: u64) -> Arc<ContainerHandle> {
+        let handle = self.handle(id, cgroup_id, time);
+        self.search(id, None, time);
+        if let Some(entry) = self.cgroups.get_mut(&cgroup_id) {
+            entry.container.get_or_insert_with(|| Arc::clone(&handle));
+        }
+        handle
+    }
+
+    /// Notes the bundle that a container's runtime was told to use. It is read when no place of a runtime's state has
+    /// the spec: short containers are gone from there before a busy node lets us look.
+    pub fn note_bundle(&mut self, handle: &ContainerHandle, bundle: PathBuf) {
+        if let Some(search) = self.searches.get_mut(&handle.id) {
+            search.bundle = Some(bundle);
+            search.next = 0;
+        }
+    }
+
     /// Reads a container's spec if it was not read yet and it is time to look again.
     pub fn resolve(&mut self, handle: &ContainerHandle, now: u64) {
         if handle.container().is_some() || handle.failed() {
@@ -266,13 +301,19 @@ impl ContainerTable {
         let Some(search) = self.searches.get_mut(&handle.id).filter(|search| search.next <= now) else {
             return;
         };
-        let pod_uid = search.pod_uid.clone();
+        let (pod_uid, bundle) = (search.pod_uid.clone(), search.bundle.clone());
         let found = self.places.by_id(&handle.id, pod_uid.as_deref()).or_else(|error| {
             // The cgroup may be named by whoever asked for the container, and its id be another.
             let path = self.cgroups.get(&handle.cgroup_id).filter(|_| error.is_absent());
             let id = path.and_then(|entry| self.places.id_by_cgroup(&self.hierarchy(), &entry.path));
             id.map_or(Err(error), |id| self.places.by_id(&id, pod_uid.as_deref()))
         });
+        let found = match (found, bundle) {
+            (Err(error), Some(bundle)) if error.is_absent() => {
+                self.places.by_bundle(&handle.id, &bundle, pod_uid.as_deref())
+            }
+            (found, _) => found,
+        };
         let Some(search) = self.searches.get_mut(&handle.id) else { return };
         match found {
             Ok(container) => {
@@ -400,6 +441,48 @@ mod tests {
         table.remove_cgroup(8, 300);
         table.expire(300 + REMOVED_GRACE);
         assert!(table.of_cgroup(8).is_none() && table.of_cgroup(7).is_some());
+    }
+
+    #[test]
+    fn a_container_that_left_no_state_is_known_by_its_bundle() {
+        let (folder, mut table) = node();
+        std::fs::create_dir_all(folder.path().join("b")).expect("folder");
+        let spec = r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "short"}}"#;
+        std::fs::write(folder.path().join("b/config.json"), spec).expect("write");
+        table.create_cgroup(7, b"/any/name", 100);
+        let handle = table.ordered("c1", 7, 100);
+        table.resolve(&handle, 100);
+        assert!(handle.container().is_none());
+        table.note_bundle(&handle, PathBuf::from("/b"));
+        table.resolve(&handle, 100);
+        let pod = handle.container().and_then(|container| container.pod.clone()).expect("read");
+        assert_eq!(pod.name, "short");
+        assert!(table.of_cgroup(7).is_some_and(|known| Arc::ptr_eq(&known, &handle)));
+    }
+
+    #[test]
+    fn a_container_that_starts_again_has_a_new_life() {
+        let (folder, mut table) = node();
+        write_spec(folder.path(), ID, r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "old"}}"#);
+        table.create_cgroup(7, format!("/docker/{ID}").as_bytes(), 100);
+        let old = table.of_cgroup(7).expect("known");
+        table.resolve(&old, 100);
+        assert!(old.start());
+        table.remove_cgroup(7, 150);
+
+        write_spec(folder.path(), ID, r#"{"annotations": {"io.kubernetes.cri.sandbox-name": "new"}}"#);
+        table.create_cgroup(8, format!("/docker/{ID}").as_bytes(), 200);
+        let new = table.of_cgroup(8).expect("known");
+        assert_eq!((new.cgroup_id, new.created), (8, 200));
+        assert!(new.start(), "its first program is an entrypoint again");
+        table.resolve(&new, 200);
+        let name = |handle: &ContainerHandle| {
+            handle.container().and_then(|container| Some(container.pod.as_ref()?.name.clone()))
+        };
+        assert_eq!((name(&old).as_deref(), name(&new).as_deref()), (Some("old"), Some("new")));
+
+        table.expire(150 + REMOVED_GRACE);
+        assert_eq!(table.len(), 1, "the end of the former life is not the end of this one");
     }
 
     #[test]

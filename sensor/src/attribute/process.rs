@@ -9,6 +9,9 @@ use crate::event::{Exec, Fork, Namespaces, ProcessKey, Subject};
 
 /// Ancestors kept of each process, nearest first.
 pub const ANCESTORS: usize = 8;
+/// Ended processes are kept in at most this part of the table, and this many in a small one.
+const EXITED_SHARE: usize = 8;
+const EXITED_LEAST: usize = 64;
 /// Clock ticks of /proc in nanoseconds: USER_HZ is 100 on all architectures that Kubernetes nodes have.
 const TICK: u64 = 10_000_000;
 
@@ -104,6 +107,8 @@ pub struct ProcessTable {
     /// Ended processes in the order of their ends.
     exited: VecDeque<(u64, ProcessKey)>,
     capacity: usize,
+    /// Ended processes kept: a storm of short ones must not fill the memory with what nobody asks for.
+    most_exited: usize,
     grace: u64,
     counters: ProcessCounters,
 }
@@ -115,6 +120,7 @@ impl ProcessTable {
             processes: foldhash::HashMap::default(),
             exited: VecDeque::new(),
             capacity: capacity.max(1),
+            most_exited: (capacity / EXITED_SHARE).max(EXITED_LEAST),
             grace,
             counters: ProcessCounters::default(),
         }
@@ -149,6 +155,12 @@ impl ProcessTable {
             return Some(process);
         }
         None
+    }
+
+    /// Takes a process out, for a change that ends in [`ProcessTable::insert`], where its room is still free.
+    pub fn take(&mut self, key: ProcessKey) -> Option<Process> {
+        self.get(key)?;
+        self.processes.remove(&key.pid)
     }
 
     /// The process that has this number now.
@@ -223,6 +235,7 @@ impl ProcessTable {
             process.exited = Some(time);
             let key = process.key;
             self.exited.push_back((time, key));
+            while self.exited.len() > self.most_exited && self.evict() {}
         }
     }
 
@@ -378,6 +391,18 @@ mod tests {
         table.fork(&fork(INIT, 5, 50));
         assert_eq!(table.counters().refused, 1);
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn a_storm_leaves_no_more_ended_ones_than_their_share() {
+        let mut table = table(8000);
+        for pid in 2..5000 {
+            table.fork(&fork(INIT, pid, u64::from(pid)));
+            table.exit(ProcessKey { pid, start_time: u64::from(pid) }, 50);
+        }
+        assert_eq!((table.len(), table.exited.len()), (1001, 1000));
+        assert_eq!(table.counters().evicted, 3998);
+        assert!(table.get(ProcessKey { pid: 4999, start_time: 4999 }).is_some(), "the last ones stay");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::host::HostRoot;
+use crate::event::Args;
 
 /// Binaries of container runtimes, wherever packages put them. Only these folders of the node itself count.
 const FOLDERS: [&str; 8] = [
@@ -96,6 +97,36 @@ impl RuntimeSet {
     }
 }
 
+/// What a runtime was told to make: for when the container and its state are gone before they are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The container's id.
+    pub id: String,
+    /// The bundle as given; `None` is the runtime's working directory.
+    pub bundle: Option<PathBuf>,
+}
+
+impl Order {
+    /// The order in a runtime's arguments. runc, crun and youki share the form `[OPTION]... create|run [OPTION]... ID`,
+    /// the bundle being the value of `--bundle` or `-b`.
+    pub fn of(args: &Args) -> Option<Self> {
+        if args.truncated() {
+            return None;
+        }
+        let words: Vec<&str> = args.iter().map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
+        let command = words.iter().position(|word| matches!(*word, "create" | "run"))?;
+        let (id, options) = words[command + 1..].split_last()?;
+        if id.is_empty() || id.starts_with(['-', '.']) || id.contains('/') || id.len() > 255 {
+            return None;
+        }
+        let bundle = options.iter().enumerate().find_map(|(index, word)| match *word {
+            "-b" | "--bundle" => options.get(index + 1).copied(),
+            word => word.strip_prefix("--bundle=").or_else(|| word.strip_prefix("-b=")),
+        });
+        Some(Self { id: (*id).to_owned(), bundle: bundle.map(PathBuf::from) })
+    }
+}
+
 /// A device number of stat(2) in the kernel's own form.
 fn device(number: u64) -> u32 {
     (libc::major(number) << 20) | (libc::minor(number) & 0xf_ffff)
@@ -104,6 +135,26 @@ fn device(number: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn orders_are_read_from_arguments() {
+        let order = |line: &str| {
+            let bytes =
+                line.split(' ').flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect::<Vec<u8>>();
+            Order::of(&Args { length: bytes.len() as u32, bytes, ..Args::default() })
+        };
+        let some =
+            |id: &str, bundle: Option<&str>| Some(Order { id: id.into(), bundle: bundle.map(Into::into) });
+        let containerd =
+            "runc --root /run/containerd/runc/k8s.io --log x create --bundle /run/b --pid-file p c1";
+        assert_eq!(order(containerd), some("c1", Some("/run/b")));
+        assert_eq!(order("runc run -b /b c1"), some("c1", Some("/b")));
+        assert_eq!(order("crun run --bundle=b c1"), some("c1", Some("b")));
+        assert_eq!(order("runc run c1"), some("c1", None));
+        for line in ["runc init", "runc exec c1 create", "runc run", "runc run ../x", "runc run --bundle"] {
+            assert_eq!(order(line).filter(|order| order.id != "create"), None, "{line}");
+        }
+    }
 
     #[test]
     fn binaries_are_known_by_inode() {

@@ -1,5 +1,6 @@
 //! An attributed event as rules see it: every field of the rule language, answered without allocation.
 
+use std::cell::{Cell, OnceCell};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -8,18 +9,18 @@ use super::rules::{Facts, Field, Key, Value, event_type};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, names};
 use crate::capability;
-use crate::event::{Body, Exec, FileFactsExt};
+use crate::event::{Args, Body, Exec, FileFactsExt};
 
 /// Texts that are put together once an event; kept between events, so that no memory is asked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Buffers {
     args: Vec<u8>,
-    cmdline: Vec<u8>,
-    parent_cmdline: Vec<u8>,
     script: Vec<u8>,
     peer: Vec<u8>,
     parent_peer: Vec<u8>,
     device: Vec<u8>,
+    cmdline: Cell<Vec<u8>>,
+    parent_cmdline: Cell<Vec<u8>>,
 }
 
 /// One event, as rules see it.
@@ -31,7 +32,37 @@ pub struct EventFacts<'a> {
     peer: Option<Peer>,
     parent_peer: Option<Peer>,
     buffers: &'a Buffers,
+    /// Made when first asked for; no built-in rule does.
+    cmdline: OnceCell<Vec<u8>>,
+    parent_cmdline: OnceCell<Vec<u8>>,
+    /// Different names of the program and of its parent's.
+    names: Names<'a>,
+    parent_names: Names<'a>,
     node: &'a str,
+}
+
+/// The different names that a program goes by, at most as many as [`names`] gives. Most programs have one.
+#[derive(Clone, Copy, Default)]
+struct Names<'a> {
+    all: [&'a [u8]; 4],
+    count: usize,
+}
+
+impl<'a> Names<'a> {
+    fn of(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut different = Self::default();
+        for name in names {
+            if different.count < different.all.len() && !different.iter().any(|known| known == name) {
+                different.all[different.count] = name;
+                different.count += 1;
+            }
+        }
+        different
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.all[..self.count].iter().copied()
+    }
 }
 
 impl<'a> EventFacts<'a> {
@@ -45,31 +76,14 @@ impl<'a> EventFacts<'a> {
             attributed.process.and_then(|process| process.ancestors.first()).map(|parent| &*parent.image);
         let peer = exec.and_then(|exec| Peer::first(&exec.stdio));
         let parent_peer = exec.and_then(|exec| Peer::first(&exec.parent_stdio));
-        for buffer in [
-            &mut buffers.args,
-            &mut buffers.cmdline,
-            &mut buffers.parent_cmdline,
-            &mut buffers.script,
-            &mut buffers.peer,
-            &mut buffers.parent_peer,
-        ] {
+        for buffer in [&mut buffers.args, &mut buffers.script, &mut buffers.peer, &mut buffers.parent_peer] {
             buffer.clear();
         }
         if let Some(exec) = exec {
             join(&mut buffers.args, exec.args.iter().skip(1));
-            join(
-                &mut buffers.cmdline,
-                std::iter::once(exec.command.as_slice()).chain(exec.args.iter().skip(1)),
-            );
             if exec.is_script() {
                 buffers.script.extend_from_slice(&exec.script_path());
             }
-        }
-        if let Some(parent) = parent {
-            join(
-                &mut buffers.parent_cmdline,
-                std::iter::once(&*parent.command).chain(parent.args.iter().skip(1)),
-            );
         }
         // Writing to a Vec cannot fail.
         if let Some(peer) = peer {
@@ -82,12 +96,32 @@ impl<'a> EventFacts<'a> {
         buffers.device.clear();
         if let Some(image) = attributed.process.map(|process| &*process.image).filter(|_| action.is_some()) {
             join(&mut buffers.args, image.args.iter().skip(1));
-            join(&mut buffers.cmdline, std::iter::once(&*image.command).chain(image.args.iter().skip(1)));
         }
         if let Some(file) = action.and_then(|view| view.action().file.as_ref()) {
             let _ = write!(buffers.device, "{}:{}", file.facts.device >> 20, file.facts.device & 0xf_ffff);
         }
-        Self { attributed, exec, action, parent, peer, parent_peer, buffers, node }
+        let own_names = match (exec, attributed.process) {
+            (Some(exec), _) => {
+                let script = exec.is_script().then_some(exec.filename.as_slice());
+                Names::of(names(&exec.command, &exec.exe, &exec.args, script))
+            }
+            (None, Some(process)) => Names::of(process.image.names()),
+            (None, None) => Names::default(),
+        };
+        Self {
+            attributed,
+            exec,
+            action,
+            parent,
+            peer,
+            parent_peer,
+            buffers,
+            cmdline: OnceCell::new(),
+            parent_cmdline: OnceCell::new(),
+            names: own_names,
+            parent_names: parent.map(|parent| Names::of(parent.names())).unwrap_or_default(),
+            node,
+        }
     }
 
     fn process(&self) -> Option<&'a Process> {
@@ -126,7 +160,11 @@ impl<'a> EventFacts<'a> {
             Field::ProcPname => text(&self.parent?.command),
             Field::ProcPexe => text(self.parent?.args.iter().next()?),
             Field::ProcPexepath => text(&self.parent?.exe),
-            Field::ProcPcmdline => self.parent.map(|_| text(&self.buffers.parent_cmdline))?,
+            Field::ProcPcmdline => {
+                let parent = self.parent?;
+                let buffer = &self.buffers.parent_cmdline;
+                text(self.parent_cmdline.get_or_init(|| command_line(buffer, &parent.command, &parent.args)))
+            }
             Field::ProcAname => text(&self.ancestor(key)?.image.command),
             Field::ProcAexepath => text(&self.ancestor(key)?.image.exe),
             Field::ProcApid => number(self.ancestor(key)?.key.pid),
@@ -144,7 +182,10 @@ impl<'a> EventFacts<'a> {
         Some(match field {
             Field::FileDevice => action.action().file.as_ref().map(|_| text(&self.buffers.device))?,
             Field::ProcArgs => text(&self.buffers.args),
-            Field::ProcCmdline => text(&self.buffers.cmdline),
+            Field::ProcCmdline => {
+                let (buffer, image) = (&self.buffers.cmdline, self.image()?);
+                text(self.cmdline.get_or_init(|| command_line(buffer, &image.command, &image.args)))
+            }
             _ => return None,
         })
     }
@@ -154,7 +195,10 @@ impl<'a> EventFacts<'a> {
         let file = &exec.file;
         Some(match field {
             Field::ProcArgs => text(&self.buffers.args),
-            Field::ProcCmdline => text(&self.buffers.cmdline),
+            Field::ProcCmdline => {
+                let buffer = &self.buffers.cmdline;
+                text(self.cmdline.get_or_init(|| command_line(buffer, &exec.command, &exec.args)))
+            }
             Field::ProcNargs => Value::Number(exec.args.iter().count().saturating_sub(1) as i64),
             Field::ProcArgsLength => number(exec.args.length),
             Field::ProcArgsTruncated => Value::Bool(exec.args.truncated()),
@@ -274,14 +318,8 @@ impl Facts for EventFacts<'_> {
         }
         match field {
             Field::ProcArg => self.exec.is_some_and(|exec| exec.args.iter().skip(1).any(visit)),
-            Field::ProcNames => match self.exec {
-                Some(exec) => {
-                    let script = exec.is_script().then_some(exec.filename.as_slice());
-                    names(&exec.command, &exec.exe, &exec.args, script).any(visit)
-                }
-                None => self.image().is_some_and(|image| image.names().any(visit)),
-            },
-            Field::ProcPnames => self.parent.is_some_and(|parent| parent.names().any(visit)),
+            Field::ProcNames => self.names.iter().any(visit),
+            Field::ProcPnames => self.parent_names.iter().any(visit),
             Field::ProcAname => self
                 .process()
                 .is_some_and(|process| process.ancestors.iter().any(|one| visit(&one.image.command))),
@@ -294,6 +332,20 @@ impl Facts for EventFacts<'_> {
             Field::ThreadCapEffective => self.capabilities(|sets| sets.effective, visit),
             Field::ThreadCapInheritable => self.capabilities(|sets| sets.inheritable, visit),
             _ => false,
+        }
+    }
+}
+
+/// Command lines that were made leave their memory to the next event.
+impl Drop for EventFacts<'_> {
+    fn drop(&mut self) {
+        for (made, buffer) in [
+            (&mut self.cmdline, &self.buffers.cmdline),
+            (&mut self.parent_cmdline, &self.buffers.parent_cmdline),
+        ] {
+            if let Some(line) = made.take() {
+                buffer.set(line);
+            }
         }
     }
 }
@@ -334,6 +386,13 @@ fn join<'a>(buffer: &mut Vec<u8>, texts: impl Iterator<Item = &'a [u8]>) {
         }
         buffer.extend_from_slice(text);
     }
+}
+
+fn command_line(buffer: &Cell<Vec<u8>>, command: &[u8], args: &Args) -> Vec<u8> {
+    let mut line = buffer.take();
+    line.clear();
+    join(&mut line, std::iter::once(command).chain(args.iter().skip(1)));
+    line
 }
 
 fn variable<'a>(exec: &'a Exec, name: &str) -> Option<&'a [u8]> {

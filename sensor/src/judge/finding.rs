@@ -1,10 +1,10 @@
 //! A finding: what a judge concluded, with its meaning and its evidence.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::rules::{Field, Rule, field_text};
 use crate::judge::facts::EventFacts;
-use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
+use crate::threat::{Severity, Stride, ThreatSource, attack};
 
 /// Which judge spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,25 +71,6 @@ impl Finding {
             message: rule.output.render(facts),
             evidence: evidence(rule, facts),
         }
-    }
-
-    /// Techniques with name and tactics.
-    pub fn attack_json(&self) -> Value {
-        let one = |id: &String| {
-            let technique = attack::lookup(id);
-            json!({
-                "id": id,
-                "name": technique.map(|technique| technique.name),
-                "tactics": technique.map_or(&[][..], |technique| technique.tactics),
-            })
-        };
-        self.attack.iter().map(one).collect()
-    }
-
-    /// Techniques of the matrix with their names.
-    pub fn ms_threat_matrix_json(&self) -> Value {
-        let known = self.ms_threat_matrix.iter().filter_map(|id| kubernetes_matrix::lookup(id));
-        known.map(|(id, name)| json!({"id": id, "name": name})).collect()
     }
 }
 

@@ -27,8 +27,12 @@ impl Judges {
 
     /// Hands each finding about an event to `found`. Nothing is allocated where nothing is found.
     pub fn judge(&mut self, attributed: &Attributed<'_>, mut found: impl FnMut(Finding)) {
+        let kind = attributed.event.kind();
+        if self.rules.is_idle(kind) {
+            return;
+        }
         let facts = EventFacts::new(attributed, &self.node, &mut self.buffers);
-        self.rules.judge(attributed.event.kind(), &facts, &mut self.matches);
+        self.rules.judge(kind, &facts, &mut self.matches);
         for &index in &self.matches.rules {
             found(Finding::of_rule(self.rules.rule(index), &facts));
         }

@@ -7,6 +7,7 @@ mod action_record;
 pub mod forensic;
 pub mod health;
 pub mod http;
+mod json;
 pub mod metrics;
 mod queue;
 pub mod record;

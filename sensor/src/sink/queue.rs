@@ -36,6 +36,8 @@ impl Default for QueueConfig {
 #[derive(Default)]
 pub struct Outlet {
     sinks: Vec<SinkQueues>,
+    /// Wants telemetry though no sink does.
+    discards_telemetry: bool,
 }
 
 struct SinkQueues {
@@ -51,6 +53,11 @@ struct QueueEnd {
 }
 
 impl Outlet {
+    /// One without sinks, for benchmarks: what it is given is thrown away, and it asks for `telemetry` or not.
+    pub fn discarding(telemetry: bool) -> Self {
+        Self { sinks: Vec::new(), discards_telemetry: telemetry }
+    }
+
     /// Hands a line to every sink that wants it. Never waits: where a queue is full, the line is dropped and counted
     /// for that sink.
     pub fn send(&mut self, output: Output) {
@@ -65,7 +72,8 @@ impl Outlet {
 
     /// Whether any sink wants telemetry; if none does, the spine need not make such lines.
     pub fn wants_telemetry(&self) -> bool {
-        self.sinks.iter().any(|sink| sink.telemetry.as_ref().is_some_and(|end| end.sender.is_some()))
+        self.discards_telemetry
+            || self.sinks.iter().any(|sink| sink.telemetry.as_ref().is_some_and(|end| end.sender.is_some()))
     }
 
     /// Whether any sink wants findings.

@@ -1,20 +1,19 @@
 //! The one JSON form of findings and events: the schema that the forensic log, standard output and exporters share.
 //!
-//! Described by docs/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
-
-use serde_json::{Map, Value, json};
+//! Described by docs/schema/record.schema.json. Texts of the monitored processes go through [`crate::text::lossless`].
 
 use super::action_record::action_event;
-use crate::attribute::{Ancestor, Attributed, Image, Process};
-use crate::capability;
+use crate::attribute::{Ancestor, Attributed, ContainerHandle, Image, Process};
 use crate::clock::Clock;
-use crate::event::{Body, Descriptor, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
+use crate::event::{Args, Body, Descriptor, Event, Exec, FileFacts, FileFactsExt, Namespaces, ProcessKey};
 use crate::judge::Finding;
-use crate::text::{lossless, printable};
+use crate::text::{lossless, printable, to_json};
+use crate::threat::{attack, kubernetes_matrix};
 
 use super::FindingSummary;
+use super::json::{Map, Value, object};
 
-/// Version of the schema, raised when a key changes its meaning.
+/// Version of the schema, which says when it is raised.
 pub const SCHEMA_VERSION: u32 = 1;
 /// Bytes of arguments that a record shows of a process; what is beyond is marked as truncated.
 const ARGS_SHOWN: usize = 4096;
@@ -38,45 +37,61 @@ pub fn serialise(
 ) -> Vec<u8> {
     let event = attributed.event;
     let mut record = Map::new();
-    record.insert("schema".into(), SCHEMA_VERSION.into());
-    record.insert("time".into(), clock.event_time(event.time).into());
-    record.insert("node".into(), origin.node.as_str().into());
-    record.insert("boot_id".into(), origin.boot_id.as_str().into());
-    record.insert("sequence".into(), sequence.into());
+    record.insert("schema", SCHEMA_VERSION.into());
+    record.insert("time", clock.event_time(event.time).into());
+    record.insert("node", origin.node.as_str().into());
+    record.insert("boot_id", origin.boot_id.as_str().into());
+    record.insert("sequence", sequence.into());
     let kind = if finding.is_some() { "finding" } else { event.kind().name() };
-    record.insert("kind".into(), kind.into());
+    record.insert("kind", kind.into());
     if let Some(finding) = finding {
-        record.insert("finding".into(), finding_part(finding));
+        record.insert("finding", finding_part(finding).into());
     }
-    if let Some(process) = attributed.process {
-        record.insert("process".into(), process_part(clock, attributed, process));
+    if let Some(key) = process_of(event) {
+        record.insert("process", process_part(clock, attributed, key).into());
     }
     if let Some(handle) = attributed.container {
         let (container, pod) = container_part(handle);
-        record.insert("container".into(), container);
+        record.insert("container", container.into());
         if let Some(pod) = pod {
-            record.insert("pod".into(), pod);
+            record.insert("pod", pod.into());
         }
     }
-    record.insert("attribution".into(), attributed.attribution.name().into());
-    record.insert("event".into(), event_part(attributed));
-    serde_json::to_vec(&record).unwrap_or_default()
+    record.insert("attribution", attributed.attribution.name().into());
+    record.insert("event", event_part(attributed).into());
+    to_json(&record)
 }
 
-fn finding_part(finding: &Finding) -> Value {
-    json!({
-        "id": finding.id,
-        "title": finding.title,
+fn finding_part(finding: &Finding) -> Map<'_> {
+    object! {
+        "id": finding.id.as_str(),
+        "title": finding.title.as_str(),
         "judge": finding.judge.name(),
         "severity": finding.severity.name(),
-        "stride": finding.stride.iter().map(|stride| stride.name()).collect::<Vec<_>>(),
-        "attack": finding.attack_json(),
-        "ms_threat_matrix": finding.ms_threat_matrix_json(),
-        "threat_source": finding.threat_source.iter().map(|source| source.name()).collect::<Vec<_>>(),
-        "rule": finding.rule,
-        "message": finding.message,
-        "evidence": finding.evidence,
-    })
+        "stride": finding.stride.iter().map(|stride| stride.name()).collect::<Value<'_>>(),
+        "attack": finding.attack.iter().map(|id| technique(id)).collect::<Value<'_>>(),
+        "ms_threat_matrix": finding.ms_threat_matrix.iter().filter_map(|id| matrix(id)).collect::<Value<'_>>(),
+        "threat_source": finding.threat_source.iter().map(|source| source.name()).collect::<Value<'_>>(),
+        "rule": finding.rule.as_str(),
+        "message": finding.message.as_str(),
+        "evidence": Value::Other(&finding.evidence),
+    }
+}
+
+/// A technique with its name and tactics.
+fn technique(id: &str) -> Map<'_> {
+    let known = attack::lookup(id);
+    object! {
+        "id": id,
+        "name": known.map(|technique| technique.name),
+        "tactics": known.map_or(&[][..], |technique| technique.tactics).iter().copied().collect::<Value<'_>>(),
+    }
+}
+
+/// A technique of the matrix with its name.
+fn matrix(id: &str) -> Option<Map<'static>> {
+    let &(id, name) = kubernetes_matrix::lookup(id)?;
+    Some(object! { "id": id, "name": name })
 }
 
 /// What people and metrics need of a finding.
@@ -104,48 +119,66 @@ pub fn summary(clock: &Clock, attributed: &Attributed<'_>, finding: &Finding) ->
     }
 }
 
-fn container_part(handle: &crate::attribute::ContainerHandle) -> (Value, Option<Value>) {
+fn container_part(handle: &ContainerHandle) -> (Map<'_>, Option<Map<'_>>) {
     let Some(container) = handle.container() else {
-        return (json!({ "id": &*handle.id }), None);
+        return (object! { "id": &*handle.id }, None);
     };
-    let part = json!({
+    let part = object! {
         "id": &*handle.id,
-        "name": container.name,
-        "image": container.image,
-        "image_digest": container.image_digest,
+        "name": container.name.as_str(),
+        "image": container.image.as_deref(),
+        "image_digest": container.image_digest.as_deref(),
         "runtime": container.runtime.name(),
         "privileged": container.privileged,
+    };
+    let pod = container.pod.as_ref().map(|pod| {
+        object! { "namespace": pod.namespace.as_str(), "name": pod.name.as_str(), "uid": pod.uid.as_str() }
     });
-    let pod = container
-        .pod
-        .as_ref()
-        .map(|pod| json!({ "namespace": pod.namespace, "name": pod.name, "uid": pod.uid }));
     (part, pod)
 }
 
-fn process_part(clock: &Clock, attributed: &Attributed<'_>, process: &Process) -> Value {
-    let image = &process.image;
+/// The process an event is about; `None` for events of the kernel itself.
+fn process_of(event: &Event) -> Option<ProcessKey> {
+    match &event.body {
+        Body::Fork(fork) => Some(fork.child),
+        Body::Exec(exec) => Some(exec.key()),
+        Body::Exit(exit) => Some(exit.process),
+        Body::Action(action) => Some(action.subject.process),
+        Body::CgroupCreate(_) | Body::CgroupRemove(_) => None,
+    }
+}
+
+/// What the event says of its process, and what the table does if it has the process.
+fn process_part<'a>(clock: &Clock, attributed: &Attributed<'a>, key: ProcessKey) -> Map<'a> {
     let mut part = Map::new();
-    part.insert("id".into(), identity(process.key).into());
-    part.insert("pid".into(), process.key.pid.into());
-    part.insert("parent_pid".into(), process.parent.pid.into());
-    part.insert("namespace_pid".into(), process.namespace_pid.into());
-    part.insert("start_time".into(), clock.start_time(process.key.start_time).into());
-    part.insert("runtime_role".into(), process.role.name().into());
-    match &attributed.event.body {
-        Body::Exec(exec) => exec_fields(&mut part, exec),
-        _ => image_fields(&mut part, image),
+    part.insert("id", identity(key).into());
+    part.insert("pid", key.pid.into());
+    part.insert("start_time", clock.start_time(key.start_time).into());
+    match (&attributed.event.body, attributed.process) {
+        (Body::Exec(exec), _) => exec_fields(&mut part, exec),
+        (_, Some(process)) => image_fields(&mut part, &process.image),
+        (_, None) => {}
     }
-    part.insert("cgroup_id".into(), process.cgroup_id.to_string().into());
-    part.insert("namespaces".into(), namespaces(&process.namespaces));
+    if let Some(process) = attributed.process {
+        table_fields(&mut part, clock, process);
+    }
+    part
+}
+
+fn table_fields<'a>(part: &mut Map<'a>, clock: &Clock, process: &'a Process) {
+    part.insert("parent_pid", process.parent.pid.into());
+    part.insert("namespace_pid", process.namespace_pid.into());
+    part.insert("runtime_role", process.role.name().into());
+    part.insert("cgroup_id", process.cgroup_id.to_string().into());
+    part.insert("namespaces", namespaces(&process.namespaces).into());
     if let Some(session) = &process.session {
-        let key = session.key.map(|key| key.pid);
-        part.insert("exec_session".into(), json!({ "pid": key, "args": shown_args(&session.args).0 }));
+        let mut program = Map::new();
+        program.insert("pid", session.key.map(|key| key.pid).into());
+        args_fields(&mut program, &session.args);
+        part.insert("exec_session", program.into());
     }
-    let ancestors: Vec<Value> =
-        process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor)).collect();
-    part.insert("ancestors".into(), ancestors.into());
-    Value::Object(part)
+    let ancestors = process.ancestors.iter().map(|ancestor| ancestor_part(clock, ancestor));
+    part.insert("ancestors", ancestors.collect());
 }
 
 /// Number and start time as one text, unique on this boot.
@@ -153,38 +186,31 @@ pub(super) fn identity(key: ProcessKey) -> String {
     format!("{}-{}", key.pid, key.start_time)
 }
 
-fn exec_fields(part: &mut Map<String, Value>, exec: &Exec) {
-    let (args, cut) = shown_args(&exec.args);
-    part.insert("exe".into(), lossless(&exec.exe).into());
-    part.insert("name".into(), lossless(&exec.command).into());
-    part.insert("args".into(), args.into());
-    part.insert("args_truncated".into(), (cut || exec.args.truncated()).into());
-    part.insert("args_length".into(), exec.args.length.into());
-    part.insert("args_count".into(), exec.args.count.into());
-    part.insert("cwd".into(), lossless(&exec.cwd).into());
+fn exec_fields<'a>(part: &mut Map<'a>, exec: &'a Exec) {
+    part.insert("exe", lossless(&exec.exe).into());
+    part.insert("name", lossless(&exec.command).into());
+    args_fields(part, &exec.args);
+    part.insert("args_length", exec.args.length.into());
+    part.insert("args_count", exec.args.count.into());
+    part.insert("cwd", lossless(&exec.cwd).into());
     credentials(part, &exec.credentials);
-    part.insert("user_namespace_level".into(), exec.user_namespace_level.into());
-    part.insert("session_id".into(), exec.session_id.into());
-    part.insert("terminal".into(), terminal(exec.terminal).into());
-    part.insert("login_uid".into(), (exec.login_uid != u32::MAX).then_some(exec.login_uid).into());
-    part.insert(
-        "audit_session".into(),
-        (exec.audit_session != u32::MAX).then_some(exec.audit_session).into(),
-    );
-    part.insert("seccomp_mode".into(), exec.seccomp_mode.into());
-    part.insert("no_new_privileges".into(), exec.no_new_privileges.into());
+    part.insert("user_namespace_level", exec.user_namespace_level.into());
+    part.insert("session_id", exec.session_id.into());
+    part.insert("terminal", terminal(exec.terminal).into());
+    part.insert("login_uid", (exec.login_uid != u32::MAX).then_some(exec.login_uid).into());
+    part.insert("audit_session", (exec.audit_session != u32::MAX).then_some(exec.audit_session).into());
+    part.insert("seccomp_mode", exec.seccomp_mode.into());
+    part.insert("no_new_privileges", exec.no_new_privileges.into());
 }
 
-fn image_fields(part: &mut Map<String, Value>, image: &Image) {
-    let (args, cut) = shown_args(&image.args);
-    part.insert("exe".into(), lossless(&image.exe).into());
-    part.insert("name".into(), lossless(&image.command).into());
-    part.insert("args".into(), args.into());
-    part.insert("args_truncated".into(), (cut || image.args.truncated()).into());
+fn image_fields<'a>(part: &mut Map<'a>, image: &'a Image) {
+    part.insert("exe", lossless(&image.exe).into());
+    part.insert("name", lossless(&image.command).into());
+    args_fields(part, &image.args);
     credentials(part, &image.credentials);
 }
 
-pub(super) fn credentials(part: &mut Map<String, Value>, credentials: &crate::event::Credentials) {
+pub(super) fn credentials(part: &mut Map<'_>, credentials: &crate::event::Credentials) {
     for (name, id) in [
         ("uid", credentials.uid),
         ("gid", credentials.gid),
@@ -195,24 +221,27 @@ pub(super) fn credentials(part: &mut Map<String, Value>, credentials: &crate::ev
         ("fsuid", credentials.fsuid),
         ("fsgid", credentials.fsgid),
     ] {
-        part.insert(name.into(), id.into());
+        part.insert(name, id.into());
     }
-    let set = |set: u64| -> Value { capability::names(set).collect::<Vec<_>>().into() };
-    part.insert(
-        "capabilities".into(),
-        json!({
-            "inheritable": set(credentials.inheritable),
-            "permitted": set(credentials.permitted),
-            "effective": set(credentials.effective),
-            "bounding": set(credentials.bounding),
-            "ambient": set(credentials.ambient),
-        }),
-    );
+    let sets = object! {
+        "inheritable": Value::Capabilities(credentials.inheritable),
+        "permitted": Value::Capabilities(credentials.permitted),
+        "effective": Value::Capabilities(credentials.effective),
+        "bounding": Value::Capabilities(credentials.bounding),
+        "ambient": Value::Capabilities(credentials.ambient),
+    };
+    part.insert("capabilities", sets.into());
+}
+
+fn args_fields<'a>(part: &mut Map<'a>, args: &'a Args) {
+    let (shown, cut) = shown_args(args);
+    part.insert("args", shown.into());
+    part.insert("args_truncated", (cut || args.truncated()).into());
 }
 
 /// Arguments as texts, and whether some had to be left out here. Head and tail are both shown: what matters may stand
 /// at either end.
-fn shown_args(args: &crate::event::Args) -> (Vec<Value>, bool) {
+fn shown_args(args: &Args) -> (Vec<Value<'_>>, bool) {
     if args.bytes.len() <= ARGS_SHOWN {
         return (args.iter().map(|arg| lossless(arg).into()).collect(), false);
     }
@@ -220,25 +249,25 @@ fn shown_args(args: &crate::event::Args) -> (Vec<Value>, bool) {
     let head = &args.bytes[..half];
     let tail = &args.bytes[args.bytes.len() - half..];
     let tail = tail.strip_suffix(&[0]).unwrap_or(tail);
-    let mut shown: Vec<Value> = head.split(|&byte| byte == 0).map(|arg| lossless(arg).into()).collect();
+    let mut shown: Vec<Value<'_>> = head.split(|&byte| byte == 0).map(|arg| lossless(arg).into()).collect();
     shown.push("[...]".into());
     shown.extend(tail.split(|&byte| byte == 0).map(|arg| Value::from(lossless(arg))));
     (shown, true)
 }
 
-fn ancestor_part(clock: &Clock, ancestor: &Ancestor) -> Value {
-    json!({
-        "id": identity(ancestor.key),
-        "pid": ancestor.key.pid,
-        "start_time": clock.start_time(ancestor.key.start_time),
-        "exe": lossless(&ancestor.image.exe),
-        "name": lossless(&ancestor.image.command),
-        "args": shown_args(&ancestor.image.args).0,
-    })
+fn ancestor_part<'a>(clock: &Clock, ancestor: &'a Ancestor) -> Map<'a> {
+    let mut part = Map::new();
+    part.insert("id", identity(ancestor.key).into());
+    part.insert("pid", ancestor.key.pid.into());
+    part.insert("start_time", clock.start_time(ancestor.key.start_time).into());
+    part.insert("exe", lossless(&ancestor.image.exe).into());
+    part.insert("name", lossless(&ancestor.image.command).into());
+    args_fields(&mut part, &ancestor.image.args);
+    part
 }
 
-pub(super) fn namespaces(namespaces: &Namespaces) -> Value {
-    json!({
+pub(super) fn namespaces(namespaces: &Namespaces) -> Map<'static> {
+    object! {
         "mount": namespaces.mount,
         "pid": namespaces.pid,
         "network": namespaces.network,
@@ -247,74 +276,73 @@ pub(super) fn namespaces(namespaces: &Namespaces) -> Value {
         "cgroup": namespaces.cgroup,
         "time": namespaces.time,
         "user": namespaces.user,
-    })
+    }
 }
 
-fn event_part(attributed: &Attributed<'_>) -> Value {
+fn event_part<'a>(attributed: &'a Attributed<'a>) -> Map<'a> {
     let event = attributed.event;
     let mut part = Map::new();
-    part.insert("type".into(), event.kind().name().into());
+    part.insert("type", event.kind().name().into());
     if event.read_failed {
-        part.insert("read_failed".into(), true.into());
+        part.insert("read_failed", true.into());
     }
     match &event.body {
         Body::Fork(fork) => {
-            part.insert("creator".into(), identity(fork.creator).into());
-            part.insert("uid".into(), fork.uid.into());
+            part.insert("creator", identity(fork.creator).into());
+            part.insert("uid", fork.uid.into());
         }
         Body::Exit(exit) => {
-            part.insert("exit_code".into(), (exit.status >> 8 & 0xff).into());
-            part.insert("signal".into(), (exit.status & 0x7f).into());
+            part.insert("exit_code", (exit.status >> 8 & 0xff).into());
+            part.insert("signal", (exit.status & 0x7f).into());
         }
         Body::CgroupCreate(cgroup) | Body::CgroupRemove(cgroup) => {
-            part.insert("cgroup_id".into(), cgroup.id.to_string().into());
-            part.insert("path".into(), lossless(&cgroup.path).into());
+            part.insert("cgroup_id", cgroup.id.to_string().into());
+            part.insert("hierarchy", cgroup.hierarchy.into());
+            part.insert("path", lossless(&cgroup.path).into());
         }
         Body::Exec(exec) => exec_event(&mut part, attributed, exec),
         Body::Action(action) => action_event(&mut part, action, attributed.action.as_ref()),
     }
-    Value::Object(part)
+    part
 }
 
-fn exec_event(part: &mut Map<String, Value>, attributed: &Attributed<'_>, exec: &Exec) {
-    part.insert("filename".into(), lossless(&exec.filename).into());
+fn exec_event<'a>(part: &mut Map<'a>, attributed: &Attributed<'a>, exec: &'a Exec) {
+    part.insert("filename", lossless(&exec.filename).into());
     if exec.is_script() {
-        part.insert("interpreter".into(), lossless(&exec.interpreter).into());
-        part.insert("script".into(), lossless(&exec.script_path()).into());
+        part.insert("interpreter", lossless(&exec.interpreter).into());
+        part.insert("script", lossless(&exec.script_path()).into_owned().into());
     }
-    part.insert("file".into(), file_part(&exec.file));
-    part.insert("stdio".into(), exec.stdio.iter().map(descriptor).collect());
+    part.insert("file", file_part(&exec.file).into());
+    part.insert("stdio", exec.stdio.iter().map(descriptor).collect());
     if exec.old_thread_id != exec.pid {
-        part.insert("old_thread_id".into(), exec.old_thread_id.into());
+        part.insert("old_thread_id", exec.old_thread_id.into());
     }
-    part.insert("secure".into(), exec.secure.into());
+    part.insert("secure", exec.secure.into());
     if !exec.environment.is_empty() {
-        let variables: Vec<Value> =
-            exec.environment.iter().map(|variable| lossless(variable).into()).collect();
-        part.insert("environment".into(), variables.into());
+        part.insert("environment", exec.environment.iter().map(|variable| lossless(variable)).collect());
     }
     if exec.environment_truncated {
-        part.insert("environment_truncated".into(), true.into());
+        part.insert("environment_truncated", true.into());
     }
     if exec.cwd_truncated {
-        part.insert("cwd_truncated".into(), true.into());
+        part.insert("cwd_truncated", true.into());
     }
     if exec.cwd_outside_root {
-        part.insert("cwd_outside_root".into(), true.into());
+        part.insert("cwd_outside_root", true.into());
     }
     if let Some(facts) = &attributed.exec {
-        part.insert("entry".into(), facts.entry.name().into());
-        part.insert("drift".into(), facts.drift.name().into());
+        part.insert("entry", facts.entry.name().into());
+        part.insert("drift", facts.drift.name().into());
     }
 }
 
-pub(super) fn file_part(file: &FileFacts) -> Value {
+pub(super) fn file_part(file: &FileFacts) -> Map<'static> {
     let layer = match (file.is_upper(), file.is_lower()) {
         (true, _) => "upper",
         (_, true) => "lower",
         _ => "none",
     };
-    json!({
+    object! {
         "inode": file.inode.to_string(),
         "device": device(file.device),
         "filesystem": file.filesystem(),
@@ -330,7 +358,7 @@ pub(super) fn file_part(file: &FileFacts) -> Value {
         "no_parent": file.has_no_parent(),
         "outside_root": file.outside_root(),
         "path_truncated": file.path_truncated(),
-    })
+    }
 }
 
 fn device(device: u32) -> String {
@@ -348,15 +376,18 @@ fn terminal(number: u32) -> Option<String> {
     }
 }
 
-fn descriptor(descriptor: &Descriptor) -> Value {
+fn descriptor(descriptor: &Descriptor) -> Map<'static> {
     let mut part = Map::new();
-    part.insert("type".into(), crate::attribute::stdio::kind(descriptor).into());
+    part.insert("type", crate::attribute::stdio::kind(descriptor).into());
     if descriptor.mode != 0 {
-        part.insert("inode".into(), descriptor.inode.to_string().into());
+        part.insert("inode", descriptor.inode.to_string().into());
     }
     if let Some(peer) = crate::attribute::stdio::Peer::of(descriptor) {
-        part.insert("local".into(), peer.local.to_string().into());
-        part.insert("remote".into(), peer.remote.to_string().into());
+        part.insert("local", peer.local.to_string().into());
+        part.insert("remote", peer.remote.to_string().into());
     }
-    Value::Object(part)
+    part
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::metrics::SinkCounts;
 use super::queue::Inlet;
 use super::{FindingSummary, Output};
+use crate::text::printable;
 
 /// How findings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,26 +131,8 @@ fn color_of(severity: &str) -> &'static str {
 
 /// Makes visible every character that could move the cursor, break the line or reorder the text. Escaping twice
 /// changes nothing more.
-pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        if is_hidden(character) {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Controls (C0, DEL, C1), line and paragraph separators, bidirectional and zero-width formatting, byte order mark.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+fn escape(text: &str) -> Cow<'_, str> {
+    printable(text.as_bytes())
 }
 
 #[cfg(test)]

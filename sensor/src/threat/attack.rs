@@ -37,8 +37,9 @@ const RENUMBERED: [(&str, &str); 8] = [
     ("T1562.012", "T1685.004"),
 ];
 
+/// All known techniques, by id.
 #[rustfmt::skip]
-const TECHNIQUES: &[Technique] = &[
+pub const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1003", name: "OS Credential Dumping", tactics: &["credential-access"] },
     Technique { id: "T1003.007", name: "Proc Filesystem", tactics: &["credential-access"] },
     Technique { id: "T1003.008", name: "/etc/passwd and /etc/shadow", tactics: &["credential-access"] },
@@ -53,7 +54,7 @@ const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1036.004", name: "Masquerade Task or Service", tactics: &["defense-evasion"] },
     Technique { id: "T1036.005", name: "Match Legitimate Name or Location", tactics: &["defense-evasion"] },
     Technique { id: "T1036.006", name: "Space after Filename", tactics: &["defense-evasion"] },
-    Technique { id: "T1037.004", name: "Rc.common", tactics: &["persistence", "privilege-escalation"] },
+    Technique { id: "T1037.004", name: "RC Scripts", tactics: &["persistence", "privilege-escalation"] },
     Technique { id: "T1040", name: "Network Sniffing", tactics: &["credential-access", "discovery"] },
     Technique { id: "T1041", name: "Exfiltration Over C2 Channel", tactics: &["exfiltration"] },
     Technique { id: "T1046", name: "Network Service Discovery", tactics: &["discovery"] },
@@ -65,7 +66,7 @@ const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1055.009", name: "Proc Memory", tactics: &["defense-evasion", "privilege-escalation"] },
     Technique { id: "T1057", name: "Process Discovery", tactics: &["discovery"] },
     Technique { id: "T1059", name: "Command and Scripting Interpreter", tactics: &["execution"] },
-    Technique { id: "T1059.004", name: "Bash", tactics: &["execution"] },
+    Technique { id: "T1059.004", name: "Unix Shell", tactics: &["execution"] },
     Technique { id: "T1059.006", name: "Python", tactics: &["execution"] },
     Technique { id: "T1068", name: "Exploitation for Privilege Escalation", tactics: &["privilege-escalation"] },
     Technique { id: "T1070", name: "Indicator Removal", tactics: &["defense-evasion"] },
@@ -90,7 +91,7 @@ const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1202", name: "Indirect Command Execution", tactics: &["defense-evasion"] },
     Technique { id: "T1204.003", name: "Malicious Image", tactics: &["execution"] },
     Technique { id: "T1205", name: "Traffic Signaling", tactics: &["defense-evasion", "persistence", "command-and-control"] },
-    Technique { id: "T1222.002", name: "FreeBSD, Linux and Mac File and Directory Permissions Modification", tactics: &["defense-evasion"] },
+    Technique { id: "T1222.002", name: "Linux and Mac File and Directory Permissions Modification", tactics: &["defense-evasion"] },
     Technique { id: "T1485", name: "Data Destruction", tactics: &["impact"] },
     Technique { id: "T1486", name: "Data Encrypted for Impact", tactics: &["impact"] },
     Technique { id: "T1489", name: "Service Stop", tactics: &["impact"] },
@@ -103,10 +104,10 @@ const TECHNIQUES: &[Technique] = &[
     Technique { id: "T1529", name: "System Shutdown/Reboot", tactics: &["impact"] },
     Technique { id: "T1542", name: "Pre-OS Boot", tactics: &["persistence", "defense-evasion"] },
     Technique { id: "T1543", name: "Create or Modify System Process", tactics: &["persistence", "privilege-escalation"] },
-    Technique { id: "T1543.002", name: "SysV/Systemd Service", tactics: &["persistence", "privilege-escalation"] },
+    Technique { id: "T1543.002", name: "Systemd Service", tactics: &["persistence", "privilege-escalation"] },
     Technique { id: "T1543.005", name: "Container Service", tactics: &["persistence", "privilege-escalation"] },
     Technique { id: "T1546", name: "Event Triggered Execution", tactics: &["privilege-escalation", "persistence"] },
-    Technique { id: "T1546.004", name: ".bash_profile .bashrc and .shrc", tactics: &["privilege-escalation", "persistence"] },
+    Technique { id: "T1546.004", name: "Unix Shell Configuration Modification", tactics: &["privilege-escalation", "persistence"] },
     Technique { id: "T1547.006", name: "Kernel Modules and Extensions", tactics: &["persistence", "privilege-escalation"] },
     Technique { id: "T1548", name: "Abuse Elevation Control Mechanism", tactics: &["privilege-escalation", "defense-evasion"] },
     Technique { id: "T1548.001", name: "Setuid and Setgid", tactics: &["privilege-escalation", "defense-evasion"] },

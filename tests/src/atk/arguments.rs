@@ -37,7 +37,8 @@ pub fn hostile(operands: &[OsString]) -> Outcome {
         operands[0].clone(),
         OsString::from_vec(forged),
         OsString::from_vec(b"\x1b[2J\x1b]0;owned\x07\r\x7f".to_vec()),
-        OsString::from_vec(b"\xff\xfe\xc3\x28\xed\xa0\x80".to_vec()),
+        // An overlong NUL, a broken sequence, and half of a surrogate pair.
+        OsString::from_vec(b"\xff\xfe\xc0\x80\xc3\x28\xed\xa0\x80".to_vec()),
         OsString::from("\u{202e}gpj.exe\u{2028}\"\\"),
         OsString::new(),
     ];

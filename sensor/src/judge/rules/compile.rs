@@ -1,5 +1,7 @@
 //! Expressions to programs: lists and macros put in, types checked, patterns built, cheap parts moved to the front.
 
+use std::sync::Arc;
+
 use regex::bytes::RegexBuilder;
 
 use super::error::Code;
@@ -8,8 +10,8 @@ use super::field::{self, Field, FieldType, Indexing};
 use super::parser::{Check, Expression, Operand, Operator, Span};
 use super::program::{Matcher, Program, Test, TextMatcher};
 
-/// Comparisons in one compiled condition, macros put in.
-const TESTS_MAX: usize = 100_000;
+/// Comparisons and macros in one compiled condition, macros put in.
+const PARTS_MAX: usize = 100_000;
 /// Macros within macros.
 const MACROS_DEEP: usize = 32;
 /// Memory of one compiled pattern.
@@ -39,6 +41,8 @@ pub trait Definitions {
     fn list(&self, name: &str) -> Option<&[String]>;
     /// Names of all macros.
     fn macro_names(&self) -> Vec<&str>;
+    /// Names of all lists.
+    fn list_names(&self) -> Vec<&str>;
 }
 
 /// Compiles an expression. Every mistake in it is added to `errors`; where there is one, the result is `None`.
@@ -48,7 +52,7 @@ pub fn compile(
     errors: &mut Vec<CompileError>,
 ) -> Option<Program> {
     let before = errors.len();
-    let mut compiler = Compiler { definitions, errors, chain: Vec::new(), tests: 0 };
+    let mut compiler = Compiler { definitions, errors, chain: Vec::new(), parts: 0 };
     let program = compiler.expression(expression);
     (errors.len() == before).then_some(program)
 }
@@ -57,13 +61,24 @@ struct Compiler<'a> {
     definitions: &'a dyn Definitions,
     errors: &'a mut Vec<CompileError>,
     chain: Vec<String>,
-    tests: usize,
+    parts: usize,
 }
 
 impl Compiler<'_> {
     fn error(&mut self, code: Code, span: Span, message: String, help: Option<String>) -> Program {
         self.errors.push(CompileError { code, message, span, chain: self.chain.clone(), help });
         Program::Constant(false)
+    }
+
+    /// Counts a comparison or a macro, and says whether there is room for it. A macro that names another one twice
+    /// doubles the work on each level, so that compiling must stop as soon as there is too much.
+    fn has_room(&mut self, span: Span) -> bool {
+        self.parts += 1;
+        if self.parts == PARTS_MAX + 1 {
+            let message = format!("more than {PARTS_MAX} comparisons and macros");
+            self.error(Code::TooLarge, span, message, None);
+        }
+        self.parts <= PARTS_MAX
     }
 
     fn expression(&mut self, expression: &Expression) -> Program {
@@ -87,6 +102,9 @@ impl Compiler<'_> {
     }
 
     fn named(&mut self, name: &str, span: Span) -> Program {
+        if !self.has_room(span) {
+            return Program::Constant(false);
+        }
         if matches!(name, "always_true" | "never_true") && self.definitions.macro_expression(name).is_none() {
             return Program::Constant(name == "always_true");
         }
@@ -120,20 +138,24 @@ impl Compiler<'_> {
                 self.error(Code::Syntax, span, format!("field `{name}` needs an operator"), Some(help))
             }
             None => {
-                let near = super::error::nearest(name, self.definitions.macro_names().into_iter());
-                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let help = self.help_for_macro(name);
                 self.error(Code::UnknownMacro, span, format!("unknown macro `{name}`"), help)
             }
         }
     }
 
+    /// A macro of nearly this name, or a list, which stands where a macro was expected.
+    fn help_for_macro(&self, name: &str) -> Option<String> {
+        let nearest = super::error::nearest;
+        if let Some(near) = nearest(name, self.definitions.macro_names().into_iter()) {
+            return Some(format!("did you mean `{near}`?"));
+        }
+        let list = nearest(name, self.definitions.list_names().into_iter())?;
+        Some(format!("`{list}` is a list, which needs a field: write for example `proc.name in ({list})`"))
+    }
+
     fn check(&mut self, check: &Check) -> Program {
-        self.tests += 1;
-        if self.tests > TESTS_MAX {
-            if self.tests == TESTS_MAX + 1 {
-                let message = format!("more than {TESTS_MAX} comparisons");
-                return self.error(Code::TooLarge, check.field_span, message, None);
-            }
+        if !self.has_room(check.field_span) {
             return Program::Constant(false);
         }
         let (field, key, list) = match resolve(&check.field) {
@@ -155,9 +177,14 @@ impl Compiler<'_> {
                 let message = format!("operator `{operator}` does not work on `{name}`, which is a {kind}");
                 self.error(Code::BadOperator, check.operator_span, message, None)
             }
-            Err(Mismatch::Value(span, wanted)) => {
-                let message = format!("`{}` is a {}, this is {wanted}", field.name(), kind.name());
-                self.error(Code::TypeMismatch, span, message, None)
+            Err(Mismatch::Value(span, wrong)) => {
+                let message = format!("`{}` is a {}, {wrong}", field.name(), kind.name());
+                let help = match kind {
+                    FieldType::Number => Some("write a whole number, or a duration such as `30s`".to_owned()),
+                    FieldType::Bool => Some("write `true` or `false`".to_owned()),
+                    FieldType::Text | FieldType::List => None,
+                };
+                self.error(Code::TypeMismatch, span, message, help)
             }
             Err(Mismatch::Pattern(span, message)) => self.error(Code::BadPattern, span, message, None),
         }
@@ -177,7 +204,7 @@ impl Compiler<'_> {
 }
 
 /// Parts of `and` or `or`: constants folded, parts of the same kind merged, cheap ones first.
-fn series(parts: Vec<Program>, is_and: bool) -> Program {
+pub fn series(parts: Vec<Program>, is_and: bool) -> Program {
     let mut kept: Vec<Program> = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
@@ -243,7 +270,7 @@ enum Mismatch {
 fn only(values: &[(String, Span)]) -> Result<(&str, Span), Mismatch> {
     match values {
         [(text, span)] => Ok((text, *span)),
-        [(_, span), ..] => Err(Mismatch::Value(*span, "a list".to_owned())),
+        [(_, span), ..] => Err(Mismatch::Value(*span, "this is a list".to_owned())),
         [] => Err(Mismatch::Operator),
     }
 }
@@ -253,7 +280,7 @@ fn boolean(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mis
     let value = match text {
         "true" => true,
         "false" => false,
-        _ => return Err(Mismatch::Value(span, format!("`{text}`, neither true nor false"))),
+        _ => return Err(Mismatch::Value(span, format!("`{text}` is neither true nor false"))),
     };
     match operator {
         Operator::Equal | Operator::In => Ok(Matcher::Bool(value)),
@@ -283,7 +310,7 @@ fn parse_number(text: &str) -> Option<i64> {
 
 fn number(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mismatch> {
     let parse = |(text, span): (&str, Span)| {
-        parse_number(text).ok_or_else(|| Mismatch::Value(span, format!("`{text}`, no number")))
+        parse_number(text).ok_or_else(|| Mismatch::Value(span, format!("`{text}` is not")))
     };
     let compare =
         |less, equal, greater| Ok(Matcher::Number { other: parse(only(values)?)?, less, equal, greater });
@@ -311,7 +338,7 @@ fn text(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mismat
         Operator::NotEqual => return Ok(Matcher::NotText(TextMatcher::Equal(bytes(only(values)?.0)))),
         Operator::In | Operator::Intersects => match values {
             [(text, _)] => TextMatcher::Equal(bytes(text)),
-            _ => TextMatcher::In(values.iter().map(|(text, _)| bytes(text)).collect()),
+            _ => TextMatcher::In(Arc::new(values.iter().map(|(text, _)| bytes(text)).collect())),
         },
         Operator::Contains => {
             let finder = memchr::memmem::Finder::new(only(values)?.0.as_bytes()).into_owned();
@@ -325,8 +352,9 @@ fn text(operator: Operator, values: &[(String, Span)]) -> Result<Matcher, Mismat
         Operator::EndsWith => TextMatcher::EndsWith(bytes(only(values)?.0)),
         Operator::BytesContain | Operator::BytesStartWith => {
             let (text, span) = only(values)?;
-            let bytes = hexadecimal(text)
-                .ok_or_else(|| Mismatch::Value(span, format!("`{text}`, no hexadecimal digits")))?;
+            let bytes = hexadecimal(text).ok_or_else(|| {
+                Mismatch::Value(span, format!("`{text}` is not made of pairs of hexadecimal digits"))
+            })?;
             if operator == Operator::BytesContain {
                 TextMatcher::Contains(Box::new(memchr::memmem::Finder::new(&bytes).into_owned()))
             } else {

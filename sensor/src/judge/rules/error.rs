@@ -137,8 +137,12 @@ impl fmt::Display for RuleError {
         // A window around the place, so that one long line does not fill the screen.
         let before = place.column.saturating_sub(1);
         let from = before.saturating_sub(80);
-        let shown: String =
-            line.chars().skip(from).take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown: String = line
+            .chars()
+            .skip(from)
+            .take(160)
+            .map(|c| if crate::text::is_hidden(c) { ' ' } else { c })
+            .collect();
         writeln!(formatter, "{margin} |")?;
         writeln!(formatter, "{number} | {shown}")?;
         let carets = "^".repeat(place.width.clamp(1, 80));

@@ -9,6 +9,7 @@ pub mod describe;
 mod error;
 mod facts;
 mod field;
+mod index;
 mod lexer;
 mod load;
 mod output;
@@ -31,6 +32,7 @@ pub use output::{Template, value as field_text};
 use crate::event::EventKind;
 use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
 use compile::{CompileError, Definitions, compile};
+use index::Index;
 use load::{Items, RuleItem, Text};
 use parser::{Expression, Operator, parse};
 use program::{Matcher, Program, TextMatcher};
@@ -76,8 +78,7 @@ pub struct Rule {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// For each kind, the rules that can match it, in the order of the files.
-    by_kind: BTreeMap<u16, Vec<usize>>,
+    index: Index,
     ids: usize,
     disabled: Vec<String>,
 }
@@ -113,11 +114,7 @@ impl RuleSet {
             }
         }
         set.ids = ids.len();
-        for &kind in EventKind::ALL {
-            let mask = 1_u64 << kind as u16;
-            let able = set.rules.iter().enumerate().filter(|(_, rule)| kinds(&rule.program) & mask != 0);
-            set.by_kind.insert(kind as u16, able.map(|(index, _)| index).collect());
-        }
+        set.index = Index::new(set.rules.iter().map(|rule| &rule.program));
         // The same mistake in a macro is met once for each rule that uses it.
         let mut seen = BTreeSet::new();
         errors.retain(|error| {
@@ -132,13 +129,18 @@ impl RuleSet {
         matches.rules.clear();
         matches.spoken.clear();
         matches.spoken.resize(self.ids, false);
-        for &index in self.by_kind.get(&(kind as u16)).into_iter().flatten() {
-            let rule = &self.rules[index];
-            if !matches.spoken[rule.id_index] && rule.program.holds(facts) {
-                matches.spoken[rule.id_index] = true;
-                matches.rules.push(index);
+        for (index, program) in self.index.entries(kind, facts) {
+            let id = self.rules[*index].id_index;
+            if !matches.spoken[id] && program.holds(facts) {
+                matches.spoken[id] = true;
+                matches.rules.push(*index);
             }
         }
+    }
+
+    /// Whether no rule can match a kind of event.
+    pub fn is_idle(&self, kind: EventKind) -> bool {
+        self.index.is_idle(kind)
     }
 
     /// A rule by its index.
@@ -181,7 +183,7 @@ impl Defined {
         for (name, item) in &items.lists {
             let mut expanded = Vec::new();
             let mut path = vec![name.as_str()];
-            match expand(items, &item.items, &mut path, &mut expanded) {
+            match expand(items, &item.items, &mut path, &mut expanded, &mut 0) {
                 Ok(()) => lists.insert(name.clone(), expanded),
                 Err((code, message)) => {
                     errors.push(RuleError::new(code, item.place.clone(), message));
@@ -198,8 +200,14 @@ fn expand<'a>(
     list: &'a [String],
     path: &mut Vec<&'a str>,
     expanded: &mut Vec<String>,
+    visited: &mut usize,
 ) -> Result<(), (Code, String)> {
     for item in list {
+        // Counted for lists too: empty ones that name each other twice would double the work on each level.
+        *visited += 1;
+        if *visited > LIST_MAX {
+            return Err((Code::TooLarge, format!("list of more than {LIST_MAX} items")));
+        }
         match items.lists.get_key_value(item) {
             Some((name, _)) if path.contains(&name.as_str()) => {
                 return Err((
@@ -212,13 +220,10 @@ fn expand<'a>(
             }
             Some((name, inner)) => {
                 path.push(name);
-                expand(items, &inner.items, path, expanded)?;
+                expand(items, &inner.items, path, expanded, visited)?;
                 path.pop();
             }
             None => expanded.push(item.clone()),
-        }
-        if expanded.len() > LIST_MAX {
-            return Err((Code::TooLarge, format!("list of more than {LIST_MAX} items")));
         }
     }
     Ok(())
@@ -235,6 +240,10 @@ impl Definitions for Defined {
 
     fn macro_names(&self) -> Vec<&str> {
         self.macros.keys().map(String::as_str).collect()
+    }
+
+    fn list_names(&self) -> Vec<&str> {
+        self.lists.keys().map(String::as_str).collect()
     }
 }
 

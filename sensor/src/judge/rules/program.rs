@@ -1,14 +1,16 @@
 //! Compiled conditions: what runs for every event. Evaluation neither allocates nor panics.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
+use super::compile::series;
 use super::facts::{Facts, Key, Value};
 use super::field::Field;
 
 /// A compiled condition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Program {
     /// Known when loading.
     Constant(bool),
@@ -23,7 +25,7 @@ pub enum Program {
 }
 
 /// A compiled comparison.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Test {
     /// The field.
     pub field: Field,
@@ -36,7 +38,7 @@ pub struct Test {
 }
 
 /// What a value is compared with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Matcher {
     /// It is there.
     Exists,
@@ -62,12 +64,12 @@ pub enum Matcher {
 }
 
 /// What a text is compared with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum TextMatcher {
     /// Equal.
     Equal(Box<[u8]>),
     /// One of some texts.
-    In(foldhash::HashSet<Box<[u8]>>),
+    In(Arc<foldhash::HashSet<Box<[u8]>>>),
     /// Has this within.
     Contains(Box<memchr::memmem::Finder<'static>>),
     /// Begins with this.
@@ -89,6 +91,21 @@ impl Program {
             Self::Or(parts) => parts.iter().any(|part| part.holds(facts)),
             Self::Not(inner) => !inner.holds(facts),
             Self::Test(test) => test.holds(facts),
+        }
+    }
+
+    /// The same condition where some comparisons are known: what they decide is gone.
+    pub fn assuming(&self, known: &dyn Fn(&Test) -> Option<bool>) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.assuming(known)).collect();
+        match self {
+            Self::Constant(value) => Self::Constant(*value),
+            Self::And(parts) => series(all(parts), true),
+            Self::Or(parts) => series(all(parts), false),
+            Self::Not(inner) => match inner.assuming(known) {
+                Self::Constant(value) => Self::Constant(!value),
+                inner => Self::Not(Box::new(inner)),
+            },
+            Self::Test(test) => known(test).map_or_else(|| Self::Test(test.clone()), Self::Constant),
         }
     }
 
@@ -122,7 +139,12 @@ impl Test {
         if self.list {
             return self.holds_for_list(facts);
         }
-        match (&self.matcher, facts.get(self.field, self.key.as_ref())) {
+        self.accepts(facts.get(self.field, self.key.as_ref()))
+    }
+
+    /// Whether the comparison holds for a single value.
+    pub fn accepts(&self, value: Value<'_>) -> bool {
+        match (&self.matcher, value) {
             (_, Value::Missing) => false,
             (Matcher::Exists, _) => true,
             (Matcher::Bool(wanted), Value::Bool(value)) => *wanted == value,

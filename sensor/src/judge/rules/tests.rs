@@ -308,6 +308,19 @@ fn large_sets_and_deep_macros_are_bounded() {
     let (_, errors) = load(&text);
     assert_eq!(errors.first().map(|error| error.code), Some(Code::TooLarge));
 
+    // Nothing but names: there is no comparison and no item to count, only work.
+    let mut text = String::from("- macro: m0\n  condition: always_true\n- list: l0\n  items: []\n");
+    for level in 1..25 {
+        let below = level - 1;
+        text.push_str(&format!("- macro: m{level}\n  condition: m{below} and m{below}\n"));
+        text.push_str(&format!("- list: l{level}\n  items: [l{below}, l{below}]\n"));
+    }
+    text.push_str(
+        "- rule: r\n  desc: d\n  condition: m24 and proc.name in (l5)\n  output: o\n  priority: INFO\n",
+    );
+    let (_, errors) = load(&text);
+    assert!(errors.len() > 1 && errors.iter().all(|error| error.code == Code::TooLarge));
+
     let items: Vec<String> = (0..100_000).map(|number| format!("item{number}")).collect();
     let text = format!(
         "- list: l\n  items: [{}]\n- rule: r\n  desc: d\n  condition: proc.name in (l)\n  output: o\n  priority: INFO\n",

@@ -70,7 +70,7 @@ impl Collector for KernelCollector {
             family
         });
         let [events, read_failed, untracked, missed] = &mut families;
-        for &kind in EventKind::ALL {
+        for kind in EventKind::ALL {
             let Some(counters) = self.account.counters(kind) else { continue };
             let stages = [
                 ("filtered", counters.filtered),

@@ -1,0 +1,83 @@
+//! Which rules an event has to be asked for. Most conditions begin with the kind of event, with whether it is in a
+//! container, and with whether the runtime itself is at work. These are decided when loading: for each case there is a
+//! list of the rules that can still match, with what is left of their conditions.
+
+use super::event_type;
+use super::facts::{Facts, Value};
+use super::field::Field;
+use super::program::{Matcher, Program, Test, TextMatcher};
+use crate::event::EventKind;
+
+/// A rule's index and what is left of its condition.
+type Entry = (usize, Program);
+
+/// The lists of one kind of event.
+#[derive(Debug, Default)]
+struct OfKind {
+    /// Nothing is known but the kind.
+    general: Vec<Entry>,
+    /// By container (0 host, 1 container) and runtime (0 no, 1 at work).
+    cases: [[Vec<Entry>; 2]; 2],
+}
+
+/// Programs by kind and case.
+#[derive(Debug, Default)]
+pub(super) struct Index(Vec<OfKind>);
+
+impl Index {
+    /// Sorts programs in, keeping their order.
+    pub(super) fn new<'a>(programs: impl Iterator<Item = &'a Program> + Clone) -> Self {
+        let list = |known: &dyn Fn(&Test) -> Option<bool>| {
+            let left = programs.clone().map(|program| program.assuming(known)).enumerate();
+            left.filter(|(_, program)| !matches!(program, Program::Constant(false))).collect::<Vec<Entry>>()
+        };
+        let of_kind = |kind| OfKind {
+            general: list(&|test| of_kind(test, kind)),
+            cases: [false, true].map(|container| {
+                [false, true].map(|runtime| {
+                    list(&|test| of_kind(test, kind).or_else(|| of_case(test, container, runtime)))
+                })
+            }),
+        };
+        Self(EventKind::ALL.into_iter().map(of_kind).collect())
+    }
+
+    /// Whether no rule can match a kind.
+    pub(super) fn is_idle(&self, kind: EventKind) -> bool {
+        self.of(kind).is_none_or(|lists| lists.general.is_empty())
+    }
+
+    /// What has to be asked for an event.
+    pub(super) fn entries(&self, kind: EventKind, facts: &dyn Facts) -> &[Entry] {
+        let Some(lists) = self.of(kind) else { return &[] };
+        let container = match facts.get(Field::ContainerId, None) {
+            Value::Text(id) => usize::from(id != b"host"),
+            _ => return &lists.general,
+        };
+        match facts.get(Field::ProcRuntimeSetup, None) {
+            Value::Bool(runtime) => &lists.cases[container][usize::from(runtime)],
+            _ => &lists.general,
+        }
+    }
+
+    fn of(&self, kind: EventKind) -> Option<&OfKind> {
+        // Kinds are numbered from 1 without gaps.
+        self.0.get(kind as usize - 1)
+    }
+}
+
+fn of_kind(test: &Test, kind: EventKind) -> Option<bool> {
+    (test.field == Field::EvtType).then(|| test.accepts(Value::Text(event_type(kind).as_bytes())))
+}
+
+fn of_case(test: &Test, container: bool, runtime: bool) -> Option<bool> {
+    let is_host = |text: &TextMatcher| matches!(text, TextMatcher::Equal(other) if **other == *b"host");
+    match (test.field, &test.matcher) {
+        (Field::ProcRuntimeSetup, _) => Some(test.accepts(Value::Bool(runtime))),
+        (Field::ContainerId, _) if !container => Some(test.accepts(Value::Text(b"host"))),
+        (Field::ContainerId, Matcher::Exists) => Some(true),
+        (Field::ContainerId, Matcher::Text(text)) if is_host(text) => Some(false),
+        (Field::ContainerId, Matcher::NotText(text)) if is_host(text) => Some(true),
+        _ => None,
+    }
+}
