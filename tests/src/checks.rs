@@ -57,7 +57,7 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
     report.check("log-lines", sensor.log.finish());
     let records = sensor.log.since(0);
     report.check("log-schema", schema(&records));
-    report.check("record-schema", crate::schema::complaints(&records));
+    report.check("record-schema", sensor.log.complaints());
     if let Some(page) = last_page {
         report.check("log-complete", left_out(&page, &records));
     }

@@ -1,5 +1,6 @@
 //! Follows the sensor's event log: every complete line of every `*.jsonl` file, in the order it appears.
 
+use crate::schema::Complaints;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ struct Contents {
     invalid: Vec<String>,
     /// Records beyond [`RECORDS_MAX`].
     left_out: usize,
+    /// What is not as the published schema says; set at the end.
+    complaints: Vec<String>,
 }
 
 impl Log {
@@ -44,7 +47,8 @@ impl Log {
             grown: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let mut reader = Reader { folder: folder.to_path_buf(), files: HashMap::new() };
+        let mut reader =
+            Reader { folder: folder.to_path_buf(), files: HashMap::new(), complaints: Complaints::default() };
         let follower = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -61,7 +65,9 @@ impl Log {
                         shared.grown.notify_all();
                     }
                     if last {
-                        shared.lock().invalid.extend(reader.unfinished());
+                        let mut contents = shared.lock();
+                        contents.invalid.extend(reader.unfinished());
+                        contents.complaints = reader.complaints.told();
                         return;
                     }
                     std::thread::sleep(Duration::from_millis(20));
@@ -117,6 +123,13 @@ impl Log {
     }
 }
 
+impl Log {
+    /// What is not as the published schema says; known once [`Log::finish`] was called.
+    pub fn complaints(&self) -> Vec<String> {
+        self.shared.lock().complaints.clone()
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,6 +141,7 @@ impl Shared {
 struct Reader {
     folder: PathBuf,
     files: HashMap<PathBuf, Position>,
+    complaints: Complaints,
 }
 
 #[derive(Default)]
@@ -165,7 +179,10 @@ impl Reader {
         position.partial = bytes.split_off(complete);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Value>(line) {
-                Ok(record) if record.is_object() => contents.records.push(Arc::new(slim(record))),
+                Ok(record) if record.is_object() => {
+                    self.complaints.check(&record);
+                    contents.records.push(Arc::new(slim(record)));
+                }
                 _ => contents.invalid.push(excerpt(line)),
             }
         }
@@ -189,7 +206,7 @@ fn full(left_out: usize) -> String {
 /// A record without what nothing asks for, which is most of it: there are many forks and exits.
 fn slim(mut record: Value) -> Value {
     if !matches!(record["kind"].as_str(), Some("exec" | "finding"))
-        && let Some(process) = record["process"].as_object_mut()
+        && let Some(process) = record.get_mut("process").and_then(Value::as_object_mut)
     {
         process.retain(|key, _| {
             matches!(key.as_str(), "pid" | "parent_pid" | "start_time" | "exe" | "ancestors")

@@ -4,31 +4,51 @@ use anyhow::{Context as _, Result};
 use jsonschema::Validator;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const SCHEMA: &str = include_str!("../../docs/schema/record.schema.json");
 /// Different complaints that are told.
 const TOLD: usize = 20;
+/// Different complaints that are kept.
+const KEPT: usize = 1000;
 /// Characters told of one complaint: a record may hold kilobytes of hostile text.
 const LENGTH: usize = 400;
 
-/// What is not as the schema says, each complaint once with the number of records and one of them.
-pub fn complaints(records: &[Arc<Value>]) -> Vec<String> {
-    let validator = match validator() {
-        Ok(validator) => validator,
-        Err(error) => return vec![format!("the schema itself: {error:#}")],
-    };
-    let mut found: BTreeMap<String, (usize, &Value)> = BTreeMap::new();
-    for record in records {
-        for complaint in of_record(&validator, record) {
-            found.entry(complaint).or_insert((0, &record["sequence"])).0 += 1;
+/// What is not as the schema says, each complaint once with the number of records and one of them. Records are looked at
+/// as they are read, since the log keeps only a part of most.
+pub struct Complaints {
+    validator: Result<Validator>,
+    found: BTreeMap<String, (usize, String)>,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self { validator: validator(), found: BTreeMap::new() }
+    }
+}
+
+impl Complaints {
+    /// Looks at a record.
+    pub fn check(&mut self, record: &Value) {
+        let Ok(validator) = &self.validator else { return };
+        for complaint in of_record(validator, record) {
+            if self.found.len() < KEPT || self.found.contains_key(&complaint) {
+                let sequence = || (0, record["sequence"].to_string());
+                self.found.entry(complaint).or_insert_with(sequence).0 += 1;
+            }
         }
     }
-    let told = found.into_iter().take(TOLD);
-    told.map(|(complaint, (count, sequence))| {
-        format!("{complaint} ({count} records, one is sequence {sequence})")
-    })
-    .collect()
+
+    /// What was found, for people.
+    pub fn told(&self) -> Vec<String> {
+        if let Err(error) = &self.validator {
+            return vec![format!("the schema itself: {error:#}")];
+        }
+        let told = self.found.iter().take(TOLD);
+        told.map(|(complaint, (count, sequence))| {
+            format!("{complaint} ({count} records, one is sequence {sequence})")
+        })
+        .collect()
+    }
 }
 
 fn validator() -> Result<Validator> {
@@ -73,21 +93,27 @@ mod tests {
         })
     }
 
+    fn complaints(records: &[Value]) -> Vec<String> {
+        let mut complaints = Complaints::default();
+        records.iter().for_each(|record| complaints.check(record));
+        complaints.told()
+    }
+
     #[test]
     fn a_good_record_has_no_complaint() {
-        assert_eq!(complaints(&[Arc::new(good())]), Vec::<String>::new());
+        assert_eq!(complaints(&[good()]), Vec::<String>::new());
     }
 
     #[test]
     fn each_complaint_is_told_once_with_its_place() {
         let mut bad = good();
         bad["event"]["inode"] = json!(1);
-        let told = complaints(&[Arc::new(bad.clone()), Arc::new(good()), Arc::new(bad)]);
+        let told = complaints(&[bad.clone(), good(), bad]);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("/event") && told[0].contains("inode"), "{told:?}");
         assert!(told[0].ends_with("(2 records, one is sequence 7)"), "{told:?}");
         let mut other = good();
         other["kind"] = json!("exec");
-        assert!(complaints(&[Arc::new(other)])[0].contains("kind \"exec\" has an event"));
+        assert!(complaints(&[other])[0].contains("kind \"exec\" has an event"));
     }
 }
