@@ -4,8 +4,8 @@ use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel_s
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use sensor_ebpf::abi::{
     ACTION_TEXTS, ACTION_VALUES, ActionRecord, FileFacts, MISSING, PLAIN_TEXT_MAX, RESULT_NOT_KNOWN,
-    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES, Subject, TEXT_OTHER_PATH,
-    TEXT_PATH, TEXT_PLAIN,
+    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES, Subject,
+    TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::contained::is_contained;
@@ -163,8 +163,14 @@ impl Action {
     #[inline(always)]
     fn path(&mut self, file: &File) -> (u32, u32) {
         let place = Place::of(current());
-        let (length, flags) =
-            walk(Walker::Action(self.index), &mut self.slot.scratch, self.position, file.mount, file.dentry, &place);
+        let (length, flags) = walk(
+            Walker::Action(self.index),
+            &mut self.slot.scratch,
+            self.position,
+            file.mount,
+            file.dentry,
+            &place,
+        );
         self.position += u64::from(length);
         (length, flags)
     }
@@ -270,7 +276,8 @@ fn read_subject(subject: &mut Subject, rung: u32) {
     if task.field::<u32>(offset!(task.flags)) & KERNEL_THREAD != 0 {
         flags |= SUBJECT_KERNEL_THREAD;
     }
-    if offset!(task.thread_status) != MISSING && task.field::<u32>(offset!(task.thread_status)) & COMPAT != 0 {
+    if offset!(task.thread_status) != MISSING && task.field::<u32>(offset!(task.thread_status)) & COMPAT != 0
+    {
         flags |= SUBJECT_COMPAT;
     }
     if is_contained(task) {

@@ -2,7 +2,9 @@
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::maps::{Array, RingBuf};
-use sensor_ebpf::abi::{ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED, RingClass};
+use sensor_ebpf::abi::{
+    ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED, RingClass,
+};
 
 use crate::bounds::opaque;
 use crate::maps::{COUNTERS, CRITICAL, LINEAGE};

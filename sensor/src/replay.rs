@@ -52,7 +52,11 @@ pub enum ReplayError {
 /// If the kernel side cannot be had or the file not be written.
 pub fn record(file: &Path, most: u64) -> Result<(), ReplayError> {
     let failed = |error| ReplayError::File(file.display().to_string(), error);
-    let mut probe = Probe::load(&ProbeOptions { host: host_namespaces(&AttributeOptions::default()), ..ProbeOptions::default() }).map_err(RunError::from)?;
+    let mut probe = Probe::load(&ProbeOptions {
+        host: host_namespaces(&AttributeOptions::default()),
+        ..ProbeOptions::default()
+    })
+    .map_err(RunError::from)?;
     let mut writer = BufWriter::with_capacity(1 << 20, File::create(file).map_err(failed)?);
     writer.write_all(MAGIC).and_then(|()| writer.write_all(&ABI_VERSION.to_ne_bytes())).map_err(failed)?;
 

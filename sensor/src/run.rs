@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sensor_ebpf::abi::RingClass;
 use tracing::{info, warn};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
@@ -86,7 +87,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     metrics.hooks(&probe.hooks);
     metrics.rules(rules.rules().len(), 0);
     let health = Arc::new(Health::default());
-    health.set_hooks_attached(probe.hooks.iter().all(|hook| hook.result.is_ok()));
+    // Without the life of processes nothing can be attributed; other hooks make detections blind, which is a metric.
+    let essential = probe.hooks.iter().filter(|hook| hook.kind.class() == RingClass::Lineage);
+    health.set_hooks_attached(essential.into_iter().all(|hook| hook.result.is_ok()));
     health.set_rules_loaded(true);
     if let Some(counters) = probe.counters.take() {
         metrics.watch_kernel(counters);

@@ -50,6 +50,9 @@ pub fn without_sensor(arguments: &SetArguments) -> Result<ExitCode> {
 
 /// One scenario under the sensor.
 fn observe(bench: &Bench, sensor: &Sensor, scenario: &Scenario) -> Result<(Status, String)> {
+    if let Some(missing) = scenario.needs.hooks.iter().find(|hook| !sensor.hooks.contains_key(*hook)) {
+        return Ok((Status::Skipped, format!("the hook `{missing}` is not attached here")));
+    }
     let start = sensor.log.len();
     let footprint = match bench.execute(scenario)? {
         Execution::Impossible(reason) => return Ok((Status::Skipped, reason)),

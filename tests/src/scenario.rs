@@ -172,6 +172,10 @@ pub struct Needs {
     /// Programs in the container's image.
     #[serde(default)]
     pub image: Vec<String>,
+    /// Hooks of the sensor, by the names that `stride-sensor doctor` gives them. One that is not attached here, as its
+    /// metric says, makes the scenario impossible.
+    #[serde(default)]
+    pub hooks: Vec<String>,
     /// Shell script on the host; when it fails, the scenario is skipped and its output is the reason.
     pub probe: Option<String>,
 }

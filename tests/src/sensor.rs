@@ -5,6 +5,7 @@ use crate::http;
 use crate::log::Log;
 use crate::metrics::Page;
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Sensor {
     pub log: Log,
     /// How long it took until it was ready.
     pub ready_after: Duration,
+    /// Hooks that are attached, with the rung.
+    pub hooks: BTreeMap<String, String>,
 }
 
 impl Sensor {
@@ -62,10 +65,23 @@ impl Sensor {
         command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("sensor {}", settings.binary.display()))?;
-        let mut sensor =
-            Self { child, metrics, stderr, stdout, log: Log::follow(&folder), ready_after: Duration::ZERO };
+        let mut sensor = Self {
+            child,
+            metrics,
+            stderr,
+            stdout,
+            log: Log::follow(&folder),
+            ready_after: Duration::ZERO,
+            hooks: BTreeMap::new(),
+        };
         sensor.wait_until_ready(Duration::from_secs(20) * host::patience())?;
         sensor.ready_after = started.elapsed();
+        sensor.hooks = sensor
+            .metrics()?
+            .samples("stride_sensor_hook_attached")
+            .filter(|sample| sample.value > 0.0)
+            .map(|sample| (sample.label("hook").to_owned(), sample.label("rung").to_owned()))
+            .collect();
         Ok(sensor)
     }
 

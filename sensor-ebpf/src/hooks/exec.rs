@@ -160,14 +160,21 @@ fn read_spans(
     let place = Place::of(task);
 
     let vfsmount = file.pointer(offset!(file.path_mnt));
-    let (length, flags) = walk(Walker::Exec, scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), &place);
+    let (length, flags) =
+        walk(Walker::Exec, scratch, position, vfsmount, file.pointer(offset!(file.path_dentry)), &place);
     let record = scratch.exec();
     record.spans[SPAN_EXE_PATH] = length;
     record.file.flags |= flags;
     position += u64::from(length);
 
-    let (length, flags) =
-        walk(Walker::Exec, scratch, position, fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry)), &place);
+    let (length, flags) = walk(
+        Walker::Exec,
+        scratch,
+        position,
+        fs.pointer(offset!(fs.pwd_mnt)),
+        fs.pointer(offset!(fs.pwd_dentry)),
+        &place,
+    );
     let record = scratch.exec();
     record.spans[SPAN_WORKING_FOLDER] = length;
     if flags & FILE_PATH_TRUNCATED != 0 {

@@ -83,7 +83,8 @@ fn credential_change<W: Way>(way: &W) {
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.credentials(new);
     let namespace = new.user_namespace();
-    action.value(VALUE_USER_NAMESPACE_LEVEL, u64::from(namespace.field::<u32>(offset!(user_namespace.level))));
+    action
+        .value(VALUE_USER_NAMESPACE_LEVEL, u64::from(namespace.field::<u32>(offset!(user_namespace.level))));
     action.record().target_namespaces.user = namespace.field(offset!(user_namespace.inum));
     action.send();
 }
@@ -100,7 +101,8 @@ fn stronger(old: Cred<Probed>, new: Cred<Probed>) -> bool {
     let gained = gains(offset!(cred.cap_permitted))
         | gains(offset!(cred.cap_effective))
         | gains(offset!(cred.cap_bset));
-    let root =
-        becomes_root(offset!(cred.uid)) | becomes_root(offset!(cred.euid)) | becomes_root(offset!(cred.fsuid));
+    let root = becomes_root(offset!(cred.uid))
+        | becomes_root(offset!(cred.euid))
+        | becomes_root(offset!(cred.fsuid));
     moved | gained | root != 0
 }

@@ -1,8 +1,8 @@
 //! Opens of files, where they go through the kernel's own decision point: io_uring and 32-bit calls included.
 
 use sensor_ebpf::abi::{
-    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_WRITE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE,
-    OPEN_VALUE_REASONS, OPEN_WATCHED,
+    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_WRITE, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, OPEN_WATCHED,
 };
 
 use crate::action::{Action, current};

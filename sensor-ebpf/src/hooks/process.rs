@@ -19,7 +19,9 @@ pub fn fork(context: BtfTracePointContext) -> i32 {
         tally.filtered();
         return 0;
     }
-    if (is_tracked(creator.process_id()) || is_elsewhere(mount_namespace(child))) && !track(child.process_id()) {
+    if (is_tracked(creator.process_id()) || is_elsewhere(mount_namespace(child)))
+        && !track(child.process_id())
+    {
         tally.untracked();
     }
     let (namespace_pid, _) = child.namespace_pid();

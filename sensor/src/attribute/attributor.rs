@@ -126,7 +126,8 @@ impl Attributor {
         self.processes
             .iter()
             .filter(move |process| {
-                process.origin.container().is_some() || !matches!(process.namespaces.mount, 0) && process.namespaces.mount != host
+                process.origin.container().is_some()
+                    || !matches!(process.namespaces.mount, 0) && process.namespaces.mount != host
             })
             .map(|process| process.key.pid)
     }

@@ -214,8 +214,7 @@ impl ProcessTable {
     pub fn discover_subject(&mut self, subject: &Subject) -> Process {
         let parent =
             self.get(subject.parent).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
-        let mut process =
-            orphan(subject.process, subject.parent, subject.cgroup_id, subject.namespaces);
+        let mut process = orphan(subject.process, subject.parent, subject.cgroup_id, subject.namespaces);
         process.namespace_pid = subject.namespace_pid;
         let command = subject.command.as_slice().into();
         process.image = Arc::new(Image { command, credentials: subject.credentials, ..Image::default() });

@@ -77,9 +77,7 @@ impl<'a> ActionView<'a> {
             Field::OtherFileFilesystem => Value::Text(other?.facts.filesystem().as_bytes()),
             Field::OtherFileType => Value::Text(file_type(other?).as_bytes()),
             Field::OpenWrite => Value::Bool(self.opens()?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),
-            Field::OpenPath => {
-                Value::Bool(self.opens()?.values[OPEN_VALUE_FLAGS] & libc::O_PATH as u64 != 0)
-            }
+            Field::OpenPath => Value::Bool(self.opens()?.values[OPEN_VALUE_FLAGS] & libc::O_PATH as u64 != 0),
             Field::PtraceAttach => {
                 let mode = (action.kind == EventKind::Ptrace).then(|| action.values[PTRACE_VALUE_MODE])?;
                 Value::Bool(mode & PTRACE_ATTACH != 0)

@@ -100,12 +100,7 @@ pub struct HookReport {
 }
 
 /// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
-pub fn attach_all(
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    offsets: &ResolvedOffsets,
-    ladder: Ladder,
-) -> Vec<HookReport> {
+pub fn attach_all(ebpf: &mut Ebpf, btf: &Btf, offsets: &ResolvedOffsets, ladder: Ladder) -> Vec<HookReport> {
     let mut kernel = Kernel { ebpf, btf, offsets, lsm: lsm_is_active() };
     HOOKS.iter().map(|hook| kernel.climb(hook, ladder)).collect()
 }
@@ -121,7 +116,13 @@ impl Kernel<'_> {
     fn climb(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
         let mut refused = Vec::new();
         let target = hook.ways.first().map_or("", |way| way.target);
-        let report = |target, result, refused| HookReport { name: hook.name, kind: hook.kind, target, result, refused };
+        let report = |target, result, refused| HookReport {
+            name: hook.name,
+            kind: hook.kind,
+            target,
+            result,
+            refused,
+        };
         if let Some(reason) = self.missing_field(hook) {
             return report(target, Err(reason), refused);
         }
@@ -136,8 +137,11 @@ impl Kernel<'_> {
         }
         let reasons: Vec<String> =
             refused.iter().map(|(rung, reason)| format!("{}: {reason}", rung.name())).collect();
-        let reason =
-            if reasons.is_empty() { "no way in that the settings allow".to_owned() } else { reasons.join("; ") };
+        let reason = if reasons.is_empty() {
+            "no way in that the settings allow".to_owned()
+        } else {
+            reasons.join("; ")
+        };
         report(target, Err(reason), refused)
     }
 
@@ -173,7 +177,8 @@ impl Kernel<'_> {
     fn missing_argument(&self, way: &Way) -> Option<String> {
         let function = way.function.unwrap_or(way.target);
         let sources = ARGUMENT_SOURCES.iter().zip(&self.offsets.arguments);
-        let mut missing = sources.filter(|(source, position)| source.function == function && **position == MISSING);
+        let mut missing =
+            sources.filter(|(source, position)| source.function == function && **position == MISSING);
         missing.next().map(|(source, _)| match source.pointee {
             "" => format!("{}({})", source.function, source.parameter),
             pointee => format!("{}(struct {pointee} *{})", source.function, source.parameter),

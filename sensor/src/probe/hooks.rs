@@ -50,7 +50,8 @@ const fn kprobe(program: &'static str, target: &'static str) -> Way {
 
 const LIFE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime"];
 const CGROUP: &[&str] = &["cgroup.", "cgroup_root.", "kernfs_node."];
-const FILE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime", "file.", "inode.i_ino", "dentry.", "vfsmount."];
+const FILE: &[&str] =
+    &["task_struct.tgid", "task_struct.start_boottime", "file.", "inode.i_ino", "dentry.", "vfsmount."];
 
 /// All hooks. Exit comes before fork and exec, so that no process is seen to start whose end would be missed.
 pub const HOOKS: &[Hook] = &[

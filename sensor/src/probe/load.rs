@@ -7,9 +7,9 @@ use sensor_ebpf::abi::{Namespaces, Settings};
 use super::attach::{AttachedHook, HookReport, Ladder, attach_all};
 use super::btf::BtfError;
 use super::counters::KernelCounters;
+use super::filter::Filter;
 use super::object::{self, ObjectError};
 use super::offsets;
-use super::filter::Filter;
 use super::ring::{Ring, Rings, Wake};
 
 /// Bytes of each ring, as in the object.

@@ -12,7 +12,7 @@ pub mod ring;
 
 pub use attach::{AttachedHook, HookReport, Ladder, Rung};
 pub use counters::KernelCounters;
+pub use filter::Filter;
 pub use hooks::HOOKS;
 pub use load::{LoadError, Probe, ProbeOptions};
-pub use filter::Filter;
 pub use ring::{Ring, Rings, Wake};

@@ -12,7 +12,9 @@ use super::*;
 use crate::attribute::container::{Container, ContainerRuntime};
 use crate::attribute::pipes::PipeLinks;
 use crate::attribute::pod::Pod;
-use crate::attribute::{self, ActionFacts, Attribution, ContainerHandle, Drift, Entry, ExecFacts, RuntimeRole};
+use crate::attribute::{
+    self, ActionFacts, Attribution, ContainerHandle, Drift, Entry, ExecFacts, RuntimeRole,
+};
 use crate::capability;
 use crate::event::{Cgroup, Credentials, EventKind, Exit, Fork};
 use crate::judge::rules::{Field, RuleSet, Source};
@@ -65,7 +67,14 @@ struct Scene {
 impl Scene {
     fn new(body: Body) -> Self {
         let event = Event { time: 5_000_000_123, read_failed: false, body };
-        Self { event, process: None, container: None, attribution: Attribution::Unknown, exec: None, action: None }
+        Self {
+            event,
+            process: None,
+            container: None,
+            attribution: Attribution::Unknown,
+            exec: None,
+            action: None,
+        }
     }
 
     fn exec(exec: Exec) -> Self {
