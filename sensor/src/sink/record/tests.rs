@@ -16,7 +16,7 @@ use crate::attribute::{
     self, ActionFacts, Attribution, ContainerHandle, Drift, Entry, ExecFacts, RuntimeRole,
 };
 use crate::capability;
-use crate::event::{Cgroup, Credentials, EventKind, Exit, Fork};
+use crate::event::{Action, ActionFile, Cgroup, Credentials, EventKind, Exit, Fork, Subject};
 use crate::judge::rules::{Field, RuleSet, Source};
 use crate::judge::{Judge, Judges};
 use crate::sink::stdout;
@@ -308,6 +308,66 @@ fn in_session(exec: Exec) -> Scene {
     scene
 }
 
+/// An action of a kind, with everything that any of them has.
+fn action(kind: EventKind) -> Scene {
+    let exec = hostile();
+    let file = || ActionFile { facts: exec.file, path: HOSTILE.to_vec() };
+    let subject = Subject {
+        process: exec.key(),
+        thread_id: u32::MAX,
+        parent: key(1),
+        cgroup_id: u64::MAX,
+        namespaces: Namespaces::default(),
+        credentials: exec.credentials,
+        user_namespace_level: 1,
+        namespace_pid: 7,
+        seccomp_mode: 2,
+        flags: u32::MAX,
+        command: HOSTILE[..15].to_vec(),
+        root_inode: u64::MAX,
+        root_device: u32::MAX,
+        rung: sensor_ebpf::abi::RUNG_FENTRY,
+    };
+    let action = Action {
+        kind,
+        subject,
+        file: Some(file()),
+        other_file: Some(file()),
+        target: Some(key(1)),
+        target_namespaces: Namespaces::default(),
+        target_credentials: exec.credentials,
+        target_cgroup_id: 1,
+        values: [u64::MAX; sensor_ebpf::abi::ACTION_VALUES],
+        result: Some(-13),
+        text: HOSTILE.to_vec(),
+    };
+    let known = in_pod(exec);
+    let facts = ActionFacts {
+        target: known.process.as_ref().map(|process| Arc::clone(&process.image)),
+        target_container: known.container.clone(),
+        host_path: Some(HOSTILE.to_vec()),
+        other_host_path: Some(HOSTILE.to_vec()),
+        ..ActionFacts::default()
+    };
+    Scene {
+        action: Some(facts),
+        exec: None,
+        event: Scene::new(Body::Action(Box::new(action))).event,
+        ..known
+    }
+}
+
+/// An action that the hook knew nothing of but who did it.
+fn bare(mut scene: Scene) -> Scene {
+    if let Body::Action(action) = &mut scene.event.body {
+        action.subject.flags = 0;
+        (action.file, action.other_file, action.target) = (None, None, None);
+        (action.result, action.text) = (None, Vec::new());
+        action.subject.rung = 0;
+    }
+    Scene { process: None, container: None, action: None, attribution: Attribution::Unknown, ..scene }
+}
+
 /// One scene of each kind of event and of each state that a record tells.
 fn scenes() -> Vec<Scene> {
     let fork = Fork {
@@ -340,6 +400,9 @@ fn scenes() -> Vec<Scene> {
         Scene::new(Body::CgroupRemove(cgroup(HOSTILE))),
     ];
     scenes[0].event.read_failed = true;
+    let actions =
+        EventKind::ALL.into_iter().filter(|kind| kind.class() == sensor_ebpf::abi::RingClass::Critical);
+    scenes.extend(actions.flat_map(|kind| [action(kind), bare(action(kind))]));
     scenes
 }
 
