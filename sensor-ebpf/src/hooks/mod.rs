@@ -2,7 +2,13 @@
 
 mod cgroup;
 mod exec;
+mod handle;
+mod helper;
+mod module;
 mod namespace;
 mod open;
 mod process;
+mod programs;
 mod ptrace;
+mod surface;
+mod unix;

@@ -311,7 +311,7 @@ fn in_session(exec: Exec) -> Scene {
 /// An action of a kind, with everything that any of them has.
 fn action(kind: EventKind) -> Scene {
     let exec = hostile();
-    let file = || ActionFile { facts: exec.file, path: HOSTILE.to_vec() };
+    let file = || ActionFile { facts: exec.file, path: HOSTILE.to_vec(), filesystem_path: HOSTILE.to_vec() };
     let subject = Subject {
         process: exec.key(),
         thread_id: u32::MAX,
@@ -340,6 +340,7 @@ fn action(kind: EventKind) -> Scene {
         values: [u64::MAX; sensor_ebpf::abi::ACTION_VALUES],
         result: Some(-13),
         text: HOSTILE.to_vec(),
+        other_text: HOSTILE.to_vec(),
     };
     let known = in_pod(exec);
     let facts = ActionFacts {
