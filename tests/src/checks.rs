@@ -239,7 +239,6 @@ fn schema(records: &[Arc<Value>]) -> Vec<String> {
         "/process/exe",
         "/process/args",
         "/process/args_truncated",
-        "/process/cwd",
         "/process/uid",
         "/process/ancestors",
     ];
@@ -259,7 +258,7 @@ fn schema(records: &[Arc<Value>]) -> Vec<String> {
     for record in records {
         let kind = record["kind"].as_str().unwrap_or_default();
         let special: &[&[&str]] = match kind {
-            "exec" => &[ALWAYS, PROCESS, EXEC],
+            "exec" => &[ALWAYS, PROCESS, EXEC, &["/process/cwd"]],
             "finding" => &[ALWAYS, PROCESS, EXEC, FINDING],
             _ => &[ALWAYS],
         };
