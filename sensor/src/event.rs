@@ -307,6 +307,7 @@ impl FileFactsExt for FileFacts {
             0x7363_6673 => "securityfs",
             0x6462_6720 => "debugfs",
             0x7472_6163 => "tracefs",
+            0xcafe_4a11 => "bpf",
             _ => "other",
         }
     }

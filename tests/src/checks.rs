@@ -239,6 +239,7 @@ fn schema(records: &[Arc<Value>]) -> Vec<String> {
         "/process/exe",
         "/process/args",
         "/process/args_truncated",
+        "/process/cwd",
         "/process/uid",
         "/process/ancestors",
     ];
@@ -258,8 +259,9 @@ fn schema(records: &[Arc<Value>]) -> Vec<String> {
     for record in records {
         let kind = record["kind"].as_str().unwrap_or_default();
         let special: &[&[&str]] = match kind {
-            "exec" => &[ALWAYS, PROCESS, EXEC, &["/process/cwd"]],
-            "finding" => &[ALWAYS, PROCESS, EXEC, FINDING],
+            "exec" => &[ALWAYS, PROCESS, EXEC],
+            "finding" if record["event"]["type"] == "exec" => &[ALWAYS, PROCESS, EXEC, FINDING],
+            "finding" => &[ALWAYS, FINDING],
             _ => &[ALWAYS],
         };
         for pointer in special.iter().flat_map(|pointers| pointers.iter()) {

@@ -11,7 +11,7 @@ use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
-use super::{ActionFacts, Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
+use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use crate::clock::Clock;
 use crate::event::{Action, Body, Cgroup, Event, Exec, FileFactsExt, Fork, Namespaces};
 
@@ -166,13 +166,24 @@ impl Attributor {
             self.containers.resolve(handle, event.time);
         }
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
+        let elsewhere = process.map(|process| self.containers.elsewhere(process, event)).unwrap_or_default();
+        let (left_cgroup, namespace_owners) = elsewhere;
         let container = process.and_then(|process| process.origin.container());
         let attribution = match process {
             Some(process) => attribution(process),
             None if key.is_some() => Attribution::Unknown,
             None => Attribution::Exact,
         };
-        Attributed { event, process, container, attribution, exec: facts, action: action_facts }
+        Attributed {
+            event,
+            process,
+            container,
+            attribution,
+            exec: facts,
+            action: action_facts,
+            left_cgroup,
+            namespace_owners,
+        }
     }
 
     fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
@@ -309,6 +320,13 @@ impl Attributor {
         if let Some((_, bundle)) = order.filter(|(order, _)| *order.id == *handle.id) {
             self.containers.note_bundle(&handle, bundle);
         }
+        let baseline = Baseline {
+            namespaces: exec.namespaces,
+            user_namespace_level: exec.user_namespace_level,
+            seccomp_mode: exec.seccomp_mode,
+            no_new_privileges: exec.no_new_privileges,
+        };
+        self.containers.set_baseline(&handle, baseline, &self.host);
         let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
         process.origin = Origin::Container(handle);
         process.origin_seen = true;

@@ -113,7 +113,7 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             let mut new = Map::new();
             credentials(&mut new, &action.target_credentials);
             new.insert("user_namespace", action.target_namespaces.user.into());
-            new.insert("user_namespace_level", values[VALUE_USER_NAMESPACE_LEVEL].into());
+            new.insert("user_namespace_level", (values[VALUE_USER_NAMESPACE_LEVEL] as u32).into());
             part.insert("new_credentials", new.into());
         }
         EventKind::Ptrace => {

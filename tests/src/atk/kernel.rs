@@ -6,21 +6,6 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsRawFd as _;
 
-/// Attaches to a process, waits until it stops, and lets it go.
-pub fn ptrace_attach(operands: &[OsString]) -> Outcome {
-    let pid: libc::pid_t = number(&operands[0])?;
-    let none = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: attaching takes no memory arguments.
-    check(unsafe { libc::ptrace(libc::PTRACE_ATTACH, pid, none, none) })?;
-    let mut status = 0;
-    // SAFETY: `status` is valid for the call.
-    check(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }.into())?;
-    // SAFETY: detaching takes no memory arguments.
-    check(unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, none, none) })?;
-    println!("attached");
-    Ok(0)
-}
-
 /// Loads a BPF program of two instructions: r0 = 0; exit.
 pub fn bpf_load(operands: &[OsString]) -> Outcome {
     let program_type: u32 = match operands[0].to_str() {

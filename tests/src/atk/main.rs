@@ -9,6 +9,7 @@ mod identity;
 mod kernel;
 mod library;
 mod network;
+mod process;
 mod spawn;
 mod system;
 
@@ -73,8 +74,9 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "prctl-name", operands: "NAME COMMAND [ARG]...", required: 2, run: identity::prctl_name },
     Command { name: "argv0", operands: "ARGV0 COMMAND [ARG]...", required: 2, run: identity::argv0 },
+    Command { name: "ptrace-attach", operands: "PID", required: 1, run: process::ptrace_attach },
+    Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
-    Command { name: "ptrace-attach", operands: "PID", required: 1, run: kernel::ptrace_attach },
     Command { name: "bpf-load", operands: "TYPE", required: 1, run: kernel::bpf_load },
     Command { name: "perf", operands: "cpu0|self", required: 1, run: kernel::perf },
     Command { name: "userfaultfd", operands: "", required: 0, run: kernel::userfaultfd },

@@ -16,7 +16,8 @@ const FILES: &[(&str, &str)] = embedded! {
     "30-tools.yaml",
     "40-masquerade.yaml",
     "50-privilege.yaml",
-    "61-escape-files.yaml",
+    "60-contract.yaml",
+    "61-escape.yaml",
     "62-escape-kernel.yaml",
 };
 
