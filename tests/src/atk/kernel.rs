@@ -21,6 +21,10 @@ pub fn bpf_load(operands: &[OsString]) -> Outcome {
     attributes[1] = instructions.as_ptr() as u64;
     attributes[2] = license.as_ptr() as u64;
     attributes[6] = u64::from_ne_bytes(*b"atk_prog");
+    // Kernels before 5.11 count programs as locked memory.
+    let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit outlives the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) }.into())?;
     // SAFETY: the attributes, and what they point to, outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, 5, attributes.as_ptr(), 128) };
     owned(result as libc::c_int)?;
