@@ -184,6 +184,20 @@ impl Action {
         self.finish_text(read as i64);
     }
 
+    /// A second text of the kernel, ended by NUL. Call it after [`Action::text`].
+    #[inline(always)]
+    pub fn other_text(&mut self, text: *const u8) {
+        let end = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room at any position.
+        unsafe { end.write(0) };
+        self.position += 1;
+        self.record().texts[TEXT_PLAIN] += 1;
+        let target = self.slot.scratch.at(self.position);
+        // SAFETY: as in `text`.
+        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), PLAIN_TEXT_MAX as u32, text.cast()) };
+        self.finish_text(read as i64);
+    }
+
     /// A text of user memory, ended by NUL. Call it after the files.
     #[inline(always)]
     pub fn user_text(&mut self, text: *const u8) {
@@ -207,7 +221,7 @@ impl Action {
             return;
         }
         let length = (read as u32 - 1) & (PLAIN_TEXT_MAX as u32 - 1);
-        self.record().texts[TEXT_PLAIN] = length;
+        self.record().texts[TEXT_PLAIN] += length;
         self.position += u64::from(length);
     }
 

@@ -31,8 +31,10 @@ pub struct Action {
     pub values: [u64; sensor_ebpf::abi::ACTION_VALUES],
     /// 0 or a negative error number, where the hook sees the outcome.
     pub result: Option<i32>,
-    /// A name, a type, or what was passed.
+    /// A name, a type, or what was passed; of mounts the type of the file system.
     pub text: Vec<u8>,
+    /// A second text: of mounts what is mounted.
+    pub other_text: Vec<u8>,
 }
 
 /// A file that an action is about.

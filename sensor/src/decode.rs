@@ -139,7 +139,9 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
     let lengths = [reader.u32()?, reader.u32()?, reader.u32()?];
     let components = reader.take(lengths[TEXT_PATH] as usize)?;
     let other_components = reader.take(lengths[TEXT_OTHER_PATH] as usize)?;
-    let text = reader.take(lengths[TEXT_PLAIN] as usize)?.to_vec();
+    let texts = reader.take(lengths[TEXT_PLAIN] as usize)?;
+    let text = until_nul(texts);
+    let other_text = texts.get(text.len() + 1..).unwrap_or_default();
     let of = |facts: FileFacts, components: &[u8]| {
         let is_there = facts.inode != 0 || !components.is_empty();
         is_there.then(|| {
@@ -164,7 +166,8 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
         target_cgroup_id,
         values,
         result: (result != RESULT_NOT_KNOWN).then_some(result),
-        text,
+        text: text.to_vec(),
+        other_text: other_text.to_vec(),
     })
 }
 

@@ -91,6 +91,11 @@ impl ContainerTable {
         }
     }
 
+    /// All containers that are remembered.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ContainerHandle>> {
+        self.handles.values()
+    }
+
     /// Number of containers.
     pub fn len(&self) -> usize {
         self.handles.len()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::container::Container;
-use crate::event::Args;
+use crate::event::{Args, Namespaces};
 
 /// Different exec sessions counted of one container.
 const SESSIONS: usize = 128;
@@ -23,6 +23,7 @@ pub struct ContainerHandle {
     spec: OnceLock<Arc<Container>>,
     failed: AtomicBool,
     sessions: Mutex<Vec<(u64, u32)>>,
+    namespaces: OnceLock<Namespaces>,
 }
 
 impl ContainerHandle {
@@ -36,7 +37,18 @@ impl ContainerHandle {
             spec: OnceLock::new(),
             failed: AtomicBool::new(false),
             sessions: Mutex::new(Vec::new()),
+            namespaces: OnceLock::new(),
         }
+    }
+
+    /// The namespaces its first program was born in; `None` before that.
+    pub fn namespaces(&self) -> Option<&Namespaces> {
+        self.namespaces.get()
+    }
+
+    /// Notes the namespaces of a program of it. The first ones stay.
+    pub fn set_namespaces(&self, namespaces: Namespaces) {
+        let _ = self.namespaces.set(namespaces);
     }
 
     /// What its spec says, if it was read.

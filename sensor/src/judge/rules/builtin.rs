@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = embedded! {
     "30-tools.yaml",
     "40-masquerade.yaml",
     "50-privilege.yaml",
+    "60-escape-mounts.yaml",
 };
 
 /// The built-in rule files.

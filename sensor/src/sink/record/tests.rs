@@ -340,6 +340,7 @@ fn action(kind: EventKind) -> Scene {
         values: [u64::MAX; sensor_ebpf::abi::ACTION_VALUES],
         result: Some(-13),
         text: HOSTILE.to_vec(),
+        other_text: HOSTILE.to_vec(),
     };
     let known = in_pod(exec);
     let facts = ActionFacts {
@@ -347,6 +348,9 @@ fn action(kind: EventKind) -> Scene {
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         other_host_path: Some(HOSTILE.to_vec()),
+        foreign_namespaces: u64::MAX,
+        device: Some("254:16".to_owned()),
+        mount_point: Some(HOSTILE.to_vec()),
         ..ActionFacts::default()
     };
     Scene {
