@@ -327,9 +327,9 @@ const PROBES: [&str; 2] = ["redis-cli", "pg_isready"];
 
 /// What the Debian-like image takes from the host, as far as it is there.
 const TOOLS: &[&str] = &[
-    "[", "apt-get", "base64", "basename", "bash", "cat", "chmod", "chown", "cp", "curl", "cut", "dash",
+    "[", "apt-get", "base64", "basename", "bash", "cat", "chmod", "chown", "chroot", "cp", "curl", "cut", "dash",
     "date", "dd", "dirname", "dpkg", "echo", "env", "expr", "false", "find", "grep", "head", "hostname",
-    "id", "ip", "ln", "ls", "mkdir", "mktemp", "mount", "mv", "nice", "nmap", "nsenter", "perl", "printf",
+    "id", "ip", "ln", "ls", "mkdir", "mknod", "mktemp", "mount", "mv", "nice", "nmap", "nsenter", "perl", "pivot_root", "printf",
     "ps", "pwd", "readlink", "rm", "rmdir", "script", "sed", "seq", "setpriv", "setsid", "sleep", "sort",
     "stat", "su", "sysctl", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "tty", "umount",
     "uname", "unshare", "wc", "wget", "whoami", "xargs",

@@ -17,17 +17,14 @@ use crate::kernel::{Probed, Structure, offset};
 
 entries!(superblock => superblock_lsm, superblock_fentry, superblock_kprobe);
 
-/// `SB_KERNMOUNT` of include/linux/fs.h: the kernel mounts for itself, as for a new IPC namespace.
-const KERNEL_MOUNT: u64 = 1 << 22;
-
 /// `security_sb_set_mnt_opts(struct super_block *sb, ...)`: at the end of `vfs_get_tree`, also where the superblock was
 /// there before. Unchanged from 5.10 to 7.2.
 #[inline(always)]
 fn superblock<W: Way>(way: &W) {
     let super_block = Structure::<Probed>::new(argument!(way, superblock.sb) as *const u8);
     let Some(tally) = seen(EventKind::Superblock) else { return };
-    let flags: u64 = super_block.field(offset!(super_block.flags));
-    if flags & KERNEL_MOUNT != 0 || !is_contained(current()) {
+    // SB_KERNMOUNT says nothing here: the kernel's own first mount of tracefs leaves it set for all later ones.
+    if !is_contained(current()) {
         tally.filtered();
         return;
     }
