@@ -240,9 +240,8 @@ impl Attributor {
         }
         let process = self.processes.get(subject.process);
         let role = process.as_ref().map_or(RuntimeRole::None, |process| process.role);
-        let foreign_namespaces = process
-            .and_then(|process| process.origin.container())
-            .map_or(0, |own| foreign_namespaces(action, own, &self.host, &self.containers));
+        let own = process.and_then(|process| process.origin.container().cloned());
+        let foreign_namespaces = own.map_or(0, |own| self.foreign_namespaces(action, &own));
         let target = action.target.and_then(|key| self.processes.get(key));
         let file = action.file.as_ref().map(|file| file.facts);
         ActionFacts {
@@ -257,6 +256,30 @@ impl Attributor {
             device: device(action),
             mount_point: self.mount_point(action),
         }
+    }
+
+    /// CLONE_NEW* bits of the namespaces that a process entered and that are neither the host's nor its own container's,
+    /// but those another container was born in.
+    fn foreign_namespaces(&self, action: &Action, own: &Arc<ContainerHandle>) -> u64 {
+        if action.kind != EventKind::NamespaceSwitch {
+            return 0;
+        }
+        let changed = action.values[NAMESPACE_VALUE_CHANGED];
+        let Some(born) = own.namespaces() else { return 0 };
+        let mut foreign = 0;
+        for (index, (flag, entered)) in by_flag(&action.target_namespaces).into_iter().enumerate() {
+            let known = [0, by_flag(born)[index].1, by_flag(&self.host)[index].1].contains(&entered);
+            if changed & flag == 0 || known {
+                continue;
+            }
+            let is_it = |namespaces: &Namespaces| by_flag(namespaces)[index].1 == entered;
+            let of_another = self.containers.iter().any(|other| other.namespaces().is_some_and(is_it));
+            // The kernel gives the number of a namespace that is gone to the next one: somebody must live in it.
+            if of_another && self.processes.iter().any(|process| lives_elsewhere(process, own, is_it)) {
+                foreign |= flag;
+            }
+        }
+        foreign
     }
 
     /// Remembers where mount(2) attaches to, and tells it when the same thread's superblock comes: the records follow one
@@ -447,31 +470,16 @@ pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
     seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
 }
 
-/// CLONE_NEW* bits of the namespaces that a process entered and that are neither the host's nor its own container's, but
-/// those another container's first program was born in.
-fn foreign_namespaces(
-    action: &Action,
+/// Whether a process of another container lives where `is_it` says.
+fn lives_elsewhere(
+    process: &Process,
     own: &Arc<ContainerHandle>,
-    host: &Namespaces,
-    containers: &ContainerTable,
-) -> u64 {
-    if action.kind != EventKind::NamespaceSwitch {
-        return 0;
-    }
-    let changed = action.values[NAMESPACE_VALUE_CHANGED];
-    let Some(born) = own.namespaces() else { return 0 };
-    let mut foreign = 0;
-    for (index, (flag, entered)) in by_flag(&action.target_namespaces).into_iter().enumerate() {
-        let known = [0, by_flag(born)[index].1, by_flag(host)[index].1].contains(&entered);
-        if changed & flag == 0 || known {
-            continue;
-        }
-        let of_another = containers.iter().filter_map(|other| other.namespaces());
-        if of_another.into_iter().any(|namespaces| by_flag(namespaces)[index].1 == entered) {
-            foreign |= flag;
-        }
-    }
-    foreign
+    is_it: impl Fn(&Namespaces) -> bool,
+) -> bool {
+    let container = process.origin.container();
+    process.exited.is_none()
+        && container.is_some_and(|other| !Arc::ptr_eq(other, own))
+        && is_it(&process.namespaces)
 }
 
 /// The namespaces that setns and unshare change, each with its CLONE_NEW* flag.
