@@ -4,8 +4,8 @@ use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel_s
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use sensor_ebpf::abi::{
     ACTION_TEXTS, ACTION_VALUES, ActionRecord, FileFacts, MISSING, PLAIN_TEXT_MAX, RESULT_NOT_KNOWN,
-    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES, Subject,
-    TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
+    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
+    Subject, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::contained::is_contained;
@@ -293,6 +293,10 @@ fn read_subject(subject: &mut Subject, rung: u32) {
     if offset!(task.thread_status) != MISSING && task.field::<u32>(offset!(task.thread_status)) & COMPAT != 0
     {
         flags |= SUBJECT_COMPAT;
+    }
+    let bit = offset!(task.in_execve_bit);
+    if bit != MISSING && (task.field::<u8>(bit / 8) >> (bit % 8)) & 1 != 0 {
+        flags |= SUBJECT_IN_EXEC;
     }
     if is_contained(task) {
         flags |= SUBJECT_CONTAINED;

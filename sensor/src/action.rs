@@ -2,7 +2,7 @@
 
 use sensor_ebpf::abi::{
     Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM, RUNG_SYSCALL,
-    RUNG_TRACEPOINT_BTF, SUBJECT_COMPAT, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
+    RUNG_TRACEPOINT_BTF, SUBJECT_COMPAT, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
 };
 
 use crate::event::ProcessKey;
@@ -93,6 +93,11 @@ impl Subject {
     /// It came by a 32-bit system call.
     pub fn is_compat(&self) -> bool {
         self.flags & SUBJECT_COMPAT != 0
+    }
+
+    /// It acts within an exec.
+    pub fn is_in_exec(&self) -> bool {
+        self.flags & SUBJECT_IN_EXEC != 0
     }
 
     /// How the hook was entered; `None` for a number this version does not know.

@@ -303,6 +303,11 @@ impl FileFactsExt for FileFacts {
             0x2fc1_2fc1 => "zfs",
             0x6367_7270 => "cgroup2",
             0x0027_e0eb => "cgroup",
+            0x4249_4e4d => "binfmt_misc",
+            0x7363_6673 => "securityfs",
+            0x6462_6720 => "debugfs",
+            0x7472_6163 => "tracefs",
+            0xcafe_4a11 => "bpf",
             _ => "other",
         }
     }

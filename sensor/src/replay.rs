@@ -222,7 +222,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
     Ok(Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rule_set(true, &[])?, "bench"),
+        judges: Judges::new(rule_set(true, &[])?, "bench", host_namespaces(&AttributeOptions::default())),
         outlet: Outlet::discarding(telemetry),
         metrics: Arc::new(Metrics::new(BuildInfo::default())),
         health: Arc::new(Health::default()),

@@ -72,7 +72,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     privileges::check()?;
     let attribute = options(&config);
     let ladder = ladder(config.attach);
-    let mut probe = Probe::load(&ProbeOptions { ladder, host: host_namespaces(&attribute) })?;
+    let host = host_namespaces(&attribute);
+    let mut probe = Probe::load(&ProbeOptions { ladder, host })?;
     for hook in &probe.hooks {
         if let Err(reason) = &hook.result {
             warn!(hook = hook.name, target = hook.target, reason, "hook not attached");
@@ -106,7 +107,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let mut spine = Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rules, &config.node),
+        judges: Judges::new(rules, &config.node, host),
         outlet,
         metrics,
         health,

@@ -260,7 +260,8 @@ fn schema(records: &[Arc<Value>]) -> Vec<String> {
         let kind = record["kind"].as_str().unwrap_or_default();
         let special: &[&[&str]] = match kind {
             "exec" => &[ALWAYS, PROCESS, EXEC],
-            "finding" => &[ALWAYS, PROCESS, EXEC, FINDING],
+            "finding" if record["event"]["type"] == "exec" => &[ALWAYS, PROCESS, EXEC, FINDING],
+            "finding" => &[ALWAYS, FINDING],
             _ => &[ALWAYS],
         };
         for pointer in special.iter().flat_map(|pointers| pointers.iter()) {

@@ -167,11 +167,17 @@ fn severity(record: &Value) -> Option<Severity> {
 }
 
 /// The value at a path of keys and list indices with dots between; null where the path ends early.
+/// The value at a path. Keys may hold dots themselves: what is left of the path is tried as one key first.
 fn lookup<'a>(record: &'a Value, path: &str) -> &'a Value {
-    path.split('.').fold(record, |value, key| match key.parse::<usize>() {
-        Ok(index) if value.is_array() => &value[index],
-        _ => &value[key],
-    })
+    if let Some(value) = record.get(path) {
+        return value;
+    }
+    let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+    let value = match key.parse::<usize>() {
+        Ok(index) if record.is_array() => &record[index],
+        _ => &record[key],
+    };
+    rest.map_or(value, |rest| lookup(value, rest))
 }
 
 fn matches(pattern: &Pattern, value: &Value) -> bool {

@@ -45,6 +45,8 @@ pub const SUBJECT_KERNEL_THREAD: u32 = 1 << 1;
 pub const SUBJECT_COMPAT: u32 = 1 << 2;
 /// The kernel side knows the process, or an ancestor of it, to have been in another mount namespace than the host's.
 pub const SUBJECT_CONTAINED: u32 = 1 << 3;
+/// The thread is within execve: its program is being replaced.
+pub const SUBJECT_IN_EXEC: u32 = 1 << 4;
 
 /// BTF-typed raw tracepoint.
 pub const RUNG_TRACEPOINT_BTF: u32 = 1;

@@ -79,6 +79,7 @@ offsets! {
         loginuid: "loginuid",
         sessionid: "sessionid",
         flags: "flags",
+        in_execve_bit: "in_execve",
         real_cred: "real_cred",
         thread_status: "thread_info.status",
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sensor_ebpf::abi::{
-    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, SUPERBLOCK_VALUE_DEVICE,
+    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE,
 };
 
 use super::burst::Bursts;
@@ -15,7 +15,7 @@ use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
-use super::{ActionFacts, Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
+use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use crate::clock::Clock;
 use crate::event::{Action, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces};
 
@@ -126,7 +126,6 @@ impl Attributor {
             Some(_) if is_runtime && process.namespaces.mount == self.host.mount => Origin::Host,
             Some(handle) => {
                 handle.start();
-                handle.set_namespaces(process.namespaces);
                 Origin::Container(handle)
             }
             None => Origin::Host,
@@ -192,13 +191,24 @@ impl Attributor {
             self.containers.resolve(handle, event.time);
         }
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
+        let elsewhere = process.map(|process| self.containers.elsewhere(process, event)).unwrap_or_default();
+        let (left_cgroup, namespace_owners) = elsewhere;
         let container = process.and_then(|process| process.origin.container());
         let attribution = match process {
             Some(process) => attribution(process),
             None if key.is_some() => Attribution::Unknown,
             None => Attribution::Exact,
         };
-        Attributed { event, process, container, attribution, exec: facts, action: action_facts }
+        Attributed {
+            event,
+            process,
+            container,
+            attribution,
+            exec: facts,
+            action: action_facts,
+            left_cgroup,
+            namespace_owners,
+        }
     }
 
     fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
@@ -238,10 +248,7 @@ impl Attributor {
                 self.processes.insert(process);
             }
         }
-        let process = self.processes.get(subject.process);
-        let role = process.as_ref().map_or(RuntimeRole::None, |process| process.role);
-        let own = process.and_then(|process| process.origin.container().cloned());
-        let foreign_namespaces = own.map_or(0, |own| self.foreign_namespaces(action, &own));
+        let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
         let target = action.target.and_then(|key| self.processes.get(key));
         let file = action.file.as_ref().map(|file| file.facts);
         ActionFacts {
@@ -252,34 +259,9 @@ impl Attributor {
             other_host_path: None,
             runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
             host_namespaces: self.host,
-            foreign_namespaces,
             device: device(action),
             mount_point: self.mount_point(action),
         }
-    }
-
-    /// CLONE_NEW* bits of the namespaces that a process entered and that are neither the host's nor its own container's,
-    /// but those another container was born in.
-    fn foreign_namespaces(&self, action: &Action, own: &Arc<ContainerHandle>) -> u64 {
-        if action.kind != EventKind::NamespaceSwitch {
-            return 0;
-        }
-        let changed = action.values[NAMESPACE_VALUE_CHANGED];
-        let Some(born) = own.namespaces() else { return 0 };
-        let mut foreign = 0;
-        for (index, (flag, entered)) in by_flag(&action.target_namespaces).into_iter().enumerate() {
-            let known = [0, by_flag(born)[index].1, by_flag(&self.host)[index].1].contains(&entered);
-            if changed & flag == 0 || known {
-                continue;
-            }
-            let is_it = |namespaces: &Namespaces| by_flag(namespaces)[index].1 == entered;
-            let of_another = self.containers.iter().any(|other| other.namespaces().is_some_and(is_it));
-            // The kernel gives the number of a namespace that is gone to the next one: somebody must live in it.
-            if of_another && self.processes.iter().any(|process| lives_elsewhere(process, own, is_it)) {
-                foreign |= flag;
-            }
-        }
-        foreign
     }
 
     /// Remembers where mount(2) attaches to, and tells it when the same thread's superblock comes: the records follow one
@@ -387,8 +369,14 @@ impl Attributor {
         if let Some((_, bundle)) = order.filter(|(order, _)| *order.id == *handle.id) {
             self.containers.note_bundle(&handle, bundle);
         }
+        let baseline = Baseline {
+            namespaces: exec.namespaces,
+            user_namespace_level: exec.user_namespace_level,
+            seccomp_mode: exec.seccomp_mode,
+            no_new_privileges: exec.no_new_privileges,
+        };
+        self.containers.set_baseline(&handle, baseline, &self.host);
         let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
-        handle.set_namespaces(exec.namespaces);
         process.origin = Origin::Container(handle);
         process.origin_seen = true;
         entry
@@ -468,32 +456,6 @@ impl Attributor {
 pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
     let pid = if options.host_root == Path::new("/") { std::process::id() } else { 1 };
     seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
-}
-
-/// Whether a process of another container lives where `is_it` says.
-fn lives_elsewhere(
-    process: &Process,
-    own: &Arc<ContainerHandle>,
-    is_it: impl Fn(&Namespaces) -> bool,
-) -> bool {
-    let container = process.origin.container();
-    process.exited.is_none()
-        && container.is_some_and(|other| !Arc::ptr_eq(other, own))
-        && is_it(&process.namespaces)
-}
-
-/// The namespaces that setns and unshare change, each with its CLONE_NEW* flag.
-fn by_flag(namespaces: &Namespaces) -> [(u64, u32); 7] {
-    let flag = |flag: i32| flag as u32 as u64;
-    [
-        (flag(libc::CLONE_NEWNS), namespaces.mount),
-        (flag(libc::CLONE_NEWUTS), namespaces.uts),
-        (flag(libc::CLONE_NEWIPC), namespaces.ipc),
-        (flag(libc::CLONE_NEWPID), namespaces.pid),
-        (flag(libc::CLONE_NEWNET), namespaces.network),
-        (flag(libc::CLONE_NEWCGROUP), namespaces.cgroup),
-        (0x80, namespaces.time), // CLONE_NEWTIME
-    ]
 }
 
 fn device(action: &Action) -> Option<String> {

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use super::attributor::AttributeOptions;
 use super::cgroup;
 use super::container::{Container, Places};
-use super::handle::ContainerHandle;
+use super::handle::{Baseline, ContainerHandle};
 use super::host::HostRoot;
 use super::overlay::{Comparison, Overlays};
-use crate::event::Exec;
+use super::process::Process;
+use crate::event::{Body, Event, EventKind, Exec, Namespaces};
 
 /// Cgroups kept.
 const CGROUPS: usize = 65_536;
+/// Namespaces kept.
+const NAMESPACES: usize = 65_536;
 /// Removed cgroups stay this long: events may still name them.
 const REMOVED_GRACE: u64 = 30_000_000_000;
 /// First and longest wait before a spec is looked for again, and when the search ends.
@@ -66,6 +69,8 @@ pub struct ContainerTable {
     capacity: usize,
     overlays: Overlays,
     counters: ContainerCounters,
+    /// Containers by the namespaces their first programs were given. Inode numbers are unique over all kinds.
+    namespaces: foldhash::HashMap<u32, Arc<ContainerHandle>>,
     /// Cgroups of the processes that were there at start.
     seeded: foldhash::HashMap<u32, u64>,
 }
@@ -87,13 +92,9 @@ impl ContainerTable {
             searches: foldhash::HashMap::default(),
             capacity: options.containers.max(1),
             counters: ContainerCounters::default(),
+            namespaces: foldhash::HashMap::default(),
             seeded: foldhash::HashMap::default(),
         }
-    }
-
-    /// All containers that are remembered.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<ContainerHandle>> {
-        self.handles.values()
     }
 
     /// Number of containers.
@@ -197,6 +198,7 @@ impl ContainerTable {
         if self.handles.get(&handle.id).is_some_and(|current| Arc::ptr_eq(current, &handle)) {
             self.handles.remove(&handle.id);
             self.searches.remove(&handle.id);
+            self.namespaces.retain(|_, owner| !Arc::ptr_eq(owner, &handle));
         }
     }
 
@@ -347,6 +349,49 @@ impl ContainerTable {
         }
     }
 
+    /// Notes what a container's first program was given. Namespaces that it shares with the host say nothing.
+    pub fn set_baseline(&mut self, handle: &Arc<ContainerHandle>, baseline: Baseline, host: &Namespaces) {
+        if !handle.set_baseline(baseline) {
+            return;
+        }
+        let hosts = all_namespaces(host);
+        for inum in all_namespaces(&baseline.namespaces) {
+            if inum != 0 && !hosts.contains(&inum) && self.namespaces.len() < NAMESPACES {
+                self.namespaces.entry(inum).or_insert_with(|| Arc::clone(handle));
+            }
+        }
+    }
+
+    /// What of a process is no longer where its container is: its cgroup in words, and the owners of the namespaces it is
+    /// in now. For a process that is where it was born, which is nearly every one, nothing is looked up twice.
+    pub fn elsewhere(&self, process: &Process, event: &Event) -> Elsewhere {
+        let Some(own) = process.origin.container() else { return Elsewhere::default() };
+        let mut owners = Vec::new();
+        if let Some(baseline) = own.baseline() {
+            let mut now = process.namespaces;
+            if let Body::Action(action) = &event.body
+                && action.kind == EventKind::NamespaceSwitch
+            {
+                now = action.target_namespaces;
+            }
+            if now != baseline.namespaces {
+                owners.extend(all_namespaces(&now).into_iter().filter_map(|inum| {
+                    let owner = self.namespaces.get(&inum).filter(|owner| !is_of_one_pod(owner, own))?;
+                    Some((inum, Arc::clone(owner)))
+                }));
+            }
+        }
+        if process.cgroup_id == own.cgroup_id || own.cgroup_id == 0 {
+            return (None, owners);
+        }
+        // A cgroup that is not in the table says nothing.
+        let left = self
+            .cgroups
+            .get(&process.cgroup_id)
+            .filter(|entry| entry.container.as_ref().is_none_or(|container| !Arc::ptr_eq(container, own)));
+        (left.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()), owners)
+    }
+
     /// Whether an executable in the upper layer has the same content as the image's own.
     pub fn is_copied_up(&mut self, container: &Container, exec: &Exec) -> bool {
         self.overlays.compare(&container.root(), exec) == Comparison::Same
@@ -361,6 +406,23 @@ impl ContainerTable {
     pub fn root(&self) -> &HostRoot {
         &self.root
     }
+}
+
+/// Where a process is that is not where its container is; see [`ContainerTable::elsewhere`].
+pub type Elsewhere = (Option<String>, Vec<(u32, Arc<ContainerHandle>)>);
+
+fn all_namespaces(namespaces: &Namespaces) -> [u32; 8] {
+    let Namespaces { mount, pid, network, ipc, uts, cgroup, time, user } = *namespaces;
+    [mount, pid, network, ipc, uts, cgroup, time, user]
+}
+
+/// Whether two containers are one, or of one pod, whose containers share namespaces.
+fn is_of_one_pod(one: &ContainerHandle, other: &ContainerHandle) -> bool {
+    let pod = |handle: &ContainerHandle| {
+        let container = handle.container()?;
+        container.pod.as_ref().map(|pod| pod.uid.clone())
+    };
+    one.id == other.id || pod(one).is_some_and(|uid| pod(other) == Some(uid))
 }
 
 /// Where the unified hierarchy is mounted in the node's file system.

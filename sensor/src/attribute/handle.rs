@@ -9,6 +9,19 @@ use crate::event::{Args, Namespaces};
 /// Different exec sessions counted of one container.
 const SESSIONS: usize = 128;
 
+/// What a container's first program was given: the measure for all that come after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// Its namespaces.
+    pub namespaces: Namespaces,
+    /// Depth of its user namespace below the initial one.
+    pub user_namespace_level: u32,
+    /// Seccomp mode: 0 off, 1 strict, 2 filter.
+    pub seccomp_mode: u32,
+    /// no_new_privs is set.
+    pub no_new_privileges: bool,
+}
+
 /// A container. Processes hold it for as long as they live, so that one that escaped still names it when its cgroup is
 /// long gone.
 #[derive(Debug)]
@@ -21,9 +34,9 @@ pub struct ContainerHandle {
     pub created: u64,
     started: AtomicBool,
     spec: OnceLock<Arc<Container>>,
+    baseline: OnceLock<Baseline>,
     failed: AtomicBool,
     sessions: Mutex<Vec<(u64, u32)>>,
-    namespaces: OnceLock<Namespaces>,
 }
 
 impl ContainerHandle {
@@ -35,20 +48,10 @@ impl ContainerHandle {
             created,
             started: AtomicBool::new(false),
             spec: OnceLock::new(),
+            baseline: OnceLock::new(),
             failed: AtomicBool::new(false),
             sessions: Mutex::new(Vec::new()),
-            namespaces: OnceLock::new(),
         }
-    }
-
-    /// The namespaces its first program was born in; `None` before that.
-    pub fn namespaces(&self) -> Option<&Namespaces> {
-        self.namespaces.get()
-    }
-
-    /// Notes the namespaces of a program of it. The first ones stay.
-    pub fn set_namespaces(&self, namespaces: Namespaces) {
-        let _ = self.namespaces.set(namespaces);
     }
 
     /// What its spec says, if it was read.
@@ -59,6 +62,16 @@ impl ContainerHandle {
     /// Notes its spec. The first one stays: a container's contract does not change while it runs.
     pub fn set_container(&self, container: Arc<Container>) {
         let _ = self.spec.set(container);
+    }
+
+    /// What its first program was given, if that was seen.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.get()
+    }
+
+    /// Notes what its first program was given; false if that was known already.
+    pub fn set_baseline(&self, baseline: Baseline) -> bool {
+        self.baseline.set(baseline).is_ok()
     }
 
     /// Whether its spec was looked for and cannot be had.

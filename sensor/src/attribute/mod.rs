@@ -22,7 +22,7 @@ pub mod stdio;
 mod attributor;
 
 pub use attributor::{AttributeOptions, Attributor, host_namespaces};
-pub use handle::ContainerHandle;
+pub use handle::{Baseline, ContainerHandle};
 pub use image::{Ancestor, Entry, Image, base_name, names};
 pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 
@@ -73,6 +73,17 @@ pub struct Attributed<'a> {
     pub exec: Option<ExecFacts>,
     /// What was concluded of an action.
     pub action: Option<ActionFacts>,
+    /// Where the process is now, in words, if it was born in a container and is no longer in that one's cgroup.
+    pub left_cgroup: Option<String>,
+    /// Containers that were given the namespaces in which the process is now, its own and its pod's left out.
+    pub namespace_owners: Vec<(u32, Arc<ContainerHandle>)>,
+}
+
+impl Attributed<'_> {
+    /// The other container that was given a namespace, if the process is in such a one.
+    pub fn namespace_owner(&self, inum: u32) -> Option<&Arc<ContainerHandle>> {
+        self.namespace_owners.iter().find(|(owned, _)| *owned == inum).map(|(_, owner)| owner)
+    }
 }
 
 /// What attribution concludes of an action beyond the event's own fields.
@@ -92,8 +103,6 @@ pub struct ActionFacts {
     pub runtime_file: bool,
     /// The host's own namespaces.
     pub host_namespaces: crate::event::Namespaces,
-    /// CLONE_NEW* bits of the namespaces that a process of a container entered and that another container was born in.
-    pub foreign_namespaces: u64,
     /// The device that a mount or a device node is about, as major:minor.
     pub device: Option<String>,
     /// Where mount(2) will attach the superblock; `None` for the new mount API, which decides later.

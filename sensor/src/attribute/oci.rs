@@ -78,6 +78,8 @@ pub struct ContainerSpec {
     pub user: (u32, u32),
     /// Capabilities.
     pub capabilities: CapabilitySets,
+    /// The spec says something about capabilities at all.
+    pub has_capabilities: bool,
     /// Namespaces; one that is missing is the runtime's own, that is the host's.
     pub namespaces: Vec<SpecNamespace>,
     /// Root folder, relative to the bundle if not absolute.
@@ -139,6 +141,7 @@ impl ContainerSpec {
             annotations: annotations(&spec["annotations"]),
             user: (number(&process["user"]["uid"]), number(&process["user"]["gid"])),
             capabilities,
+            has_capabilities: sets.is_object(),
             namespaces: namespaces.collect(),
             root: text(&spec["root"]["path"]),
             root_readonly: spec["root"]["readonly"].as_bool().unwrap_or(false),

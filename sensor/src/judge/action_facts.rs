@@ -9,13 +9,17 @@ use sensor_ebpf::abi::{
 use super::rules::{Field, Value};
 use crate::action::{Action, ActionFile};
 use crate::attribute::{ActionFacts, Attributed, base_name};
-use crate::event::{Body, EventKind, FileFactsExt};
+use crate::capability;
+use crate::event::{Body, Credentials, EventKind, FileFactsExt};
 use crate::text;
 
 /// `FMODE_WRITE` of include/linux/fs.h.
 const MODE_WRITE: u64 = 2;
 /// `PTRACE_MODE_ATTACH` of include/linux/ptrace.h.
 const PTRACE_ATTACH: u64 = 2;
+
+/// CAP_SETUID as a bit.
+const SETUID: u64 = 1 << 7;
 
 /// Namespaces by their CLONE_NEW* flag (include/uapi/linux/sched.h) and name.
 pub const NAMESPACE_FLAGS: [(u64, &str); 8] = [
@@ -123,6 +127,24 @@ impl<'a> ActionView<'a> {
                 let mode = (action.kind == EventKind::Ptrace).then(|| action.values[PTRACE_VALUE_MODE])?;
                 Value::Bool(mode & PTRACE_ATTACH != 0)
             }
+            Field::CredentialRoot => {
+                let (old, new) = self.credentials()?;
+                let becomes = |pick: fn(&Credentials) -> u32| pick(old) != 0 && pick(new) == 0;
+                Value::Bool(becomes(|all| all.uid) || becomes(|all| all.euid) || becomes(|all| all.fsuid))
+            }
+            Field::CredentialInExec => {
+                self.credentials()?;
+                Value::Bool(action.subject.is_in_exec())
+            }
+            Field::CredentialAllowed => {
+                let (old, _) = self.credentials()?;
+                let root = old.uid == 0 || old.euid == 0 || old.suid == 0;
+                Value::Bool(root || old.effective & SETUID != 0)
+            }
+            Field::CredentialNamespace => {
+                self.credentials()?;
+                Value::Bool(action.subject.namespaces.user == action.target_namespaces.user)
+            }
             Field::TargetPid => number(action.target?.pid),
             Field::TargetName => bytes(&self.facts.target.as_ref()?.command),
             Field::TargetExepath => bytes(&self.facts.target.as_ref()?.exe),
@@ -142,25 +164,24 @@ impl<'a> ActionView<'a> {
 
     /// Calls `visit` with each element of a list-valued field until it returns true; `None` if it is no field of actions.
     pub fn any(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> Option<bool> {
-        let mut names = |wanted: &dyn Fn(u64) -> bool| {
-            NAMESPACE_FLAGS.iter().any(|(flag, name)| wanted(*flag) && visit(name.as_bytes()))
-        };
         match field {
+            Field::CredentialGained => {
+                let Some((old, new)) = self.credentials() else { return Some(false) };
+                let gained = (new.permitted & !old.permitted) | (new.effective & !old.permitted);
+                Some(capability::names(gained).any(|name| visit(name.as_bytes())))
+            }
             Field::NamespaceChanged => {
                 let changed = self.changed();
-                Some(names(&|flag| changed & flag != 0))
+                Some(named(&|flag| changed & flag != 0, visit))
             }
             Field::NamespaceToHost => {
                 let (changed, new, host) =
                     (self.changed(), &self.action.target_namespaces, &self.facts.host_namespaces);
-                Some(names(&|flag| {
+                let to_host = |flag| {
                     let to = by_flag(new, flag);
                     changed & flag != 0 && to != 0 && to == by_flag(host, flag)
-                }))
-            }
-            Field::NamespaceToContainer => {
-                let foreign = self.facts.foreign_namespaces;
-                Some(names(&|flag| foreign & flag != 0))
+                };
+                Some(named(&to_host, visit))
             }
             _ => None,
         }
@@ -187,9 +208,20 @@ impl<'a> ActionView<'a> {
         matches!(self.action.kind, EventKind::MoveMount | EventKind::Superblock).then_some(self.action)
     }
 
+    /// Old and new credentials.
+    fn credentials(&self) -> Option<(&'a Credentials, &'a Credentials)> {
+        let action = self.action;
+        (action.kind == EventKind::CredentialChange)
+            .then_some((&action.subject.credentials, &action.target_credentials))
+    }
+
     fn opens(&self) -> Option<&'a Action> {
         (self.action.kind == EventKind::FileOpen).then_some(self.action)
     }
+}
+
+fn named(wanted: &dyn Fn(u64) -> bool, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    NAMESPACE_FLAGS.iter().any(|(flag, name)| wanted(*flag) && visit(name.as_bytes()))
 }
 
 /// A namespace's inode number by its CLONE_NEW* flag; 0 for an unknown flag.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::action_facts::ActionView;
+use super::contract::Breach;
 use super::rules::{Facts, Field, Key, Value, event_type};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, names};
@@ -19,6 +20,8 @@ pub struct Buffers {
     peer: Vec<u8>,
     parent_peer: Vec<u8>,
     device: Vec<u8>,
+    allowed: Vec<u8>,
+    found: Vec<u8>,
     cmdline: Cell<Vec<u8>>,
     parent_cmdline: Cell<Vec<u8>>,
 }
@@ -28,6 +31,7 @@ pub struct EventFacts<'a> {
     attributed: &'a Attributed<'a>,
     exec: Option<&'a Exec>,
     action: Option<ActionView<'a>>,
+    breaches: &'a [Breach],
     parent: Option<&'a Image>,
     peer: Option<Peer>,
     parent_peer: Option<Peer>,
@@ -67,7 +71,12 @@ impl<'a> Names<'a> {
 
 impl<'a> EventFacts<'a> {
     /// Prepares an event.
-    pub fn new(attributed: &'a Attributed<'a>, node: &'a str, buffers: &'a mut Buffers) -> Self {
+    pub fn new(
+        attributed: &'a Attributed<'a>,
+        breaches: &'a [Breach],
+        node: &'a str,
+        buffers: &'a mut Buffers,
+    ) -> Self {
         let exec = match &attributed.event.body {
             Body::Exec(exec) => Some(&**exec),
             _ => None,
@@ -93,7 +102,14 @@ impl<'a> EventFacts<'a> {
             let _ = write!(buffers.parent_peer, "{}", peer.remote);
         }
         let action = ActionView::of(attributed);
-        buffers.device.clear();
+        for buffer in [&mut buffers.device, &mut buffers.allowed, &mut buffers.found] {
+            buffer.clear();
+        }
+        for breach in breaches {
+            let name = breach.clause.name();
+            let _ = write!(buffers.allowed, "{name}: {}; ", breach.allowed);
+            let _ = write!(buffers.found, "{name}: {}; ", breach.found);
+        }
         if let Some(image) = attributed.process.map(|process| &*process.image).filter(|_| action.is_some()) {
             join(&mut buffers.args, image.args.iter().skip(1));
         }
@@ -112,6 +128,7 @@ impl<'a> EventFacts<'a> {
             attributed,
             exec,
             action,
+            breaches,
             parent,
             peer,
             parent_peer,
@@ -174,6 +191,15 @@ impl<'a> EventFacts<'a> {
             Field::GroupGid => number(self.image()?.credentials.gid),
             _ => return None,
         })
+    }
+
+    fn contract_field(&self, field: Field) -> Option<Value<'_>> {
+        let buffer = match field {
+            Field::ContractAllowed => &self.buffers.allowed,
+            Field::ContractFound => &self.buffers.found,
+            _ => return None,
+        };
+        (!self.breaches.is_empty()).then(|| text(buffer.strip_suffix(b"; ").unwrap_or(buffer)))
     }
 
     /// Texts of actions that are put together.
@@ -305,6 +331,7 @@ impl Facts for EventFacts<'_> {
             return value;
         }
         self.process_field(field, key)
+            .or_else(|| self.contract_field(field))
             .or_else(|| self.action_text(field))
             .or_else(|| self.exec_field(field, key))
             .or_else(|| self.conclusion(field))
@@ -318,6 +345,9 @@ impl Facts for EventFacts<'_> {
         }
         match field {
             Field::ProcArg => self.exec.is_some_and(|exec| exec.args.iter().skip(1).any(visit)),
+            Field::ContractBroken => {
+                self.breaches.iter().any(|breach| visit(breach.clause.name().as_bytes()))
+            }
             Field::ProcNames => self.names.iter().any(visit),
             Field::ProcPnames => self.parent_names.iter().any(visit),
             Field::ProcAname => self

@@ -11,6 +11,8 @@ use crate::threat::{Severity, Stride, ThreatSource, attack};
 pub enum Judge {
     /// A rule of a known technique.
     Rule,
+    /// A container's contract was broken, whatever the technique.
+    Contract,
 }
 
 impl Judge {
@@ -18,7 +20,16 @@ impl Judge {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rule => "rule",
+            Self::Contract => "contract",
         }
+    }
+
+    /// All judges.
+    pub const ALL: [Self; 2] = [Self::Rule, Self::Contract];
+
+    /// The judge of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|judge| judge.name() == name)
     }
 }
 
@@ -61,7 +72,7 @@ impl Finding {
         Self {
             id: rule.id.clone(),
             title: rule.name.clone(),
-            judge: Judge::Rule,
+            judge: rule.judge,
             severity: rule.severity,
             stride: rule.stride.clone(),
             attack: techniques,
@@ -76,7 +87,10 @@ impl Finding {
 
 /// The fields that the rule's output shows, and what every conclusion about an exec rests on.
 fn evidence(rule: &Rule, facts: &EventFacts<'_>) -> Map<String, Value> {
-    const ALWAYS: [Field; 12] = [
+    const ALWAYS: [Field; 15] = [
+        Field::ContractBroken,
+        Field::ContractAllowed,
+        Field::ContractFound,
         Field::ExeDriftKind,
         Field::ContainerDuration,
         Field::ProcInvokedPath,

@@ -1,6 +1,7 @@
 //! Is it a threat? The judges read attributed events and say which rule or contract was broken.
 
 pub mod action_facts;
+pub mod contract;
 pub mod facts;
 mod finding;
 pub mod rules;
@@ -8,21 +9,30 @@ pub mod rules;
 pub use finding::{Finding, Judge};
 
 use crate::attribute::Attributed;
+use crate::event::Namespaces;
+use contract::ContractJudge;
 use facts::{Buffers, EventFacts};
 use rules::{Matches, RuleSet};
 
 /// All judges.
 pub struct Judges {
     rules: RuleSet,
+    contract: ContractJudge,
     node: String,
     buffers: Buffers,
     matches: Matches,
 }
 
 impl Judges {
-    /// Judges with these rules.
-    pub fn new(rules: RuleSet, node: &str) -> Self {
-        Self { rules, node: node.to_owned(), buffers: Buffers::default(), matches: Matches::default() }
+    /// Judges with these rules, on a node with these namespaces of its own.
+    pub fn new(rules: RuleSet, node: &str, host: Namespaces) -> Self {
+        Self {
+            rules,
+            contract: ContractJudge::new(host),
+            node: node.to_owned(),
+            buffers: Buffers::default(),
+            matches: Matches::default(),
+        }
     }
 
     /// Hands each finding about an event to `found`. Nothing is allocated where nothing is found.
@@ -31,7 +41,8 @@ impl Judges {
         if self.rules.is_idle(kind) {
             return;
         }
-        let facts = EventFacts::new(attributed, &self.node, &mut self.buffers);
+        let breaches = self.contract.judge(attributed);
+        let facts = EventFacts::new(attributed, breaches, &self.node, &mut self.buffers);
         self.rules.judge(kind, &facts, &mut self.matches);
         for &index in &self.matches.rules {
             found(Finding::of_rule(self.rules.rule(index), &facts));

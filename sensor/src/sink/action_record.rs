@@ -52,7 +52,6 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
         part.insert("mount_point", lossless(mount_point).into());
     }
     if action.kind == EventKind::NamespaceSwitch {
-        let foreign = facts.map_or(0, |facts| facts.foreign_namespaces);
         let host = facts.map(|facts| &facts.host_namespaces);
         let to_host = |flag: u64| {
             let entered = by_flag(&action.target_namespaces, flag);
@@ -60,7 +59,6 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
         };
         let changed = action.values[NAMESPACE_VALUE_CHANGED];
         part.insert("to_host", namespace_names(|flag| changed & flag != 0 && to_host(flag)).into());
-        part.insert("to_container", namespace_names(|flag| foreign & flag != 0).into());
     }
     kind_part(part, action);
 }
@@ -128,7 +126,7 @@ fn kind_part(part: &mut Map<'_>, action: &Action) {
             let mut new = Map::new();
             credentials(&mut new, &action.target_credentials);
             new.insert("user_namespace", action.target_namespaces.user.into());
-            new.insert("user_namespace_level", values[VALUE_USER_NAMESPACE_LEVEL].into());
+            new.insert("user_namespace_level", (values[VALUE_USER_NAMESPACE_LEVEL] as u32).into());
             part.insert("new_credentials", new.into());
         }
         EventKind::Ptrace => {

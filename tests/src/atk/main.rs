@@ -9,6 +9,7 @@ mod identity;
 mod library;
 mod mounts;
 mod network;
+mod process;
 mod spawn;
 mod system;
 
@@ -73,14 +74,10 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "prctl-name", operands: "NAME COMMAND [ARG]...", required: 2, run: identity::prctl_name },
     Command { name: "argv0", operands: "ARGV0 COMMAND [ARG]...", required: 2, run: identity::argv0 },
+    Command { name: "ptrace-attach", operands: "PID", required: 1, run: process::ptrace_attach },
+    Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
     Command { name: "fsmount", operands: "TYPE SOURCE TARGET", required: 3, run: mounts::fsmount },
-    Command {
-        name: "pidfd-setns",
-        operands: "PID COMMAND [ARG]...",
-        required: 2,
-        run: mounts::pidfd_setns,
-    },
 ];
 
 fn main() -> ExitCode {

@@ -1,11 +1,11 @@
-//! Mounts by the new API and switches of namespace by process descriptors.
+//! Mounts by the new API.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::Outcome;
-use crate::system::{Vector, c_string, check, execute, number, owned};
+use crate::system::{c_string, check, owned};
 
 // include/uapi/linux/mount.h
 const FSCONFIG_SET_STRING: libc::c_uint = 1;
@@ -47,28 +47,6 @@ fn configure(
     // SAFETY: both are C strings or null, as the command wants it.
     check(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0) })?;
     Ok(())
-}
-
-/// `pidfd-setns PID COMMAND [ARG]...`: joins the mount and pid namespaces of a process through its descriptor, then
-/// runs the command in a child, which is the first in the pid namespace.
-pub fn pidfd_setns(operands: &[OsString]) -> Outcome {
-    let pid: libc::pid_t = number(&operands[0])?;
-    // SAFETY: numbers only.
-    let target = descriptor(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-    // SAFETY: numbers only.
-    check(unsafe { libc::setns(target.as_raw_fd(), namespaces) }.into())?;
-    let arguments = Vector::new(&operands[1..])?;
-    let command: &OsStr = &operands[1];
-    // SAFETY: this program has one thread; the child calls execve or ends.
-    let child = check(unsafe { libc::fork() }.into())? as libc::pid_t;
-    if child == 0 {
-        return Err(execute(command, &arguments));
-    }
-    let mut status = 0;
-    // SAFETY: `status` is valid for writing.
-    check(unsafe { libc::waitpid(child, &raw mut status, 0) }.into())?;
-    Ok(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) as u8 } else { 1 })
 }
 
 fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {

@@ -16,7 +16,9 @@ const FILES: &[(&str, &str)] = embedded! {
     "30-tools.yaml",
     "40-masquerade.yaml",
     "50-privilege.yaml",
-    "60-escape-mounts.yaml",
+    "60-contract.yaml",
+    "61-escape.yaml",
+    "62-escape-mounts.yaml",
 };
 
 /// The built-in rule files.

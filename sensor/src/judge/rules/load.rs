@@ -72,7 +72,7 @@ pub struct Items {
 }
 
 /// Keys of a rule, ours behind Falco's.
-const RULE_KEYS: [&str; 16] = [
+const RULE_KEYS: [&str; 17] = [
     "rule",
     "desc",
     "condition",
@@ -89,6 +89,7 @@ const RULE_KEYS: [&str; 16] = [
     "attack",
     "ms_threat_matrix",
     "threat_source",
+    "judge",
 ];
 /// Keys of Falco's that this version does not have.
 const NOT_YET: [&str; 4] = ["exceptions", "append", "override", "capture"];
@@ -252,6 +253,7 @@ impl Loader<'_> {
             "attack",
             "ms_threat_matrix",
             "threat_source",
+            "judge",
             "source",
         ] {
             if let Some((key_place, node)) = take(&mut entries, key)

@@ -30,6 +30,7 @@ pub use load::FILE_MAX;
 pub use output::{Template, value as field_text};
 
 use crate::event::EventKind;
+use crate::judge::Judge;
 use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
 use compile::{CompileError, Definitions, compile};
 use index::Index;
@@ -63,6 +64,8 @@ pub struct Rule {
     pub ms_threat_matrix: Vec<String>,
     /// Threat sources of the NSA/CISA Kubernetes Hardening Guidance.
     pub threat_source: Vec<ThreatSource>,
+    /// Which judge speaks through it.
+    pub judge: Judge,
     /// Tags as written.
     pub tags: Vec<String>,
     /// Condition as written.
@@ -287,6 +290,7 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
     let ms_threat_matrix = meaning.ids("ms_threat_matrix", |id| kubernetes_matrix::lookup(id).is_some());
     let threat_source =
         meaning.each("threat_source", ThreatSource::parse, ThreatSource::ALL.map(ThreatSource::name));
+    let judge = meaning.each("judge", Judge::parse, Judge::ALL.map(Judge::name));
     if errors.len() > before {
         return None;
     }
@@ -301,6 +305,7 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
         attack,
         ms_threat_matrix,
         threat_source,
+        judge: judge.first().copied().unwrap_or(Judge::Rule),
         tags,
         condition: item.condition.text.trim().to_owned(),
         defined: format!("{}:{}", item.place.source.name, item.place.line),

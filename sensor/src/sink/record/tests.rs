@@ -107,6 +107,8 @@ impl Scene {
             attribution: self.attribution,
             exec: self.exec.clone(),
             action: self.action.clone(),
+            left_cgroup: None,
+            namespace_owners: Vec::new(),
         }
     }
 
@@ -122,7 +124,8 @@ impl Scene {
         let (rules, errors) = RuleSet::load(vec![source]);
         assert!(errors.is_empty(), "{errors:?}");
         let mut findings = Vec::new();
-        Judges::new(rules, "node").judge(&self.attributed(), |finding| findings.push(finding));
+        Judges::new(rules, "node", Namespaces::default())
+            .judge(&self.attributed(), |finding| findings.push(finding));
         findings
     }
 
@@ -348,7 +351,6 @@ fn action(kind: EventKind) -> Scene {
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         other_host_path: Some(HOSTILE.to_vec()),
-        foreign_namespaces: u64::MAX,
         device: Some("254:16".to_owned()),
         mount_point: Some(HOSTILE.to_vec()),
         ..ActionFacts::default()
@@ -552,7 +554,7 @@ fn enumerations_are_those_of_the_code() {
     };
     same("/$defs/event_type/enum", &EventKind::ALL.map(EventKind::name));
     same("/properties/attribution/enum", &Attribution::ALL.map(Attribution::name));
-    same("/$defs/finding/properties/judge/enum", &[Judge::Rule.name()]);
+    same("/$defs/finding/properties/judge/enum", &Judge::ALL.map(Judge::name));
     same("/$defs/finding/properties/severity/enum", &Severity::ALL.map(Severity::name));
     same("/$defs/finding/properties/stride/items/enum", &Stride::ALL.map(Stride::name));
     same("/$defs/finding/properties/threat_source/items/enum", &ThreatSource::ALL.map(ThreatSource::name));

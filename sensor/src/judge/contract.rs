@@ -1,0 +1,265 @@
+//! The contract judge: is a process still inside what its container was given?
+//!
+//! It needs no signature. The OCI spec and the state at the container's first program say what is allowed; every event
+//! of a process born in the container shows what is. What it concludes are facts that rules name as `contract.*`.
+
+use std::sync::Arc;
+
+use crate::attribute::{Attributed, Baseline, ContainerHandle, Entry};
+use crate::capability;
+use crate::event::{Body, Credentials, EventKind, Namespaces, ProcessKey};
+
+/// Processes whose breaches are remembered, so that each is told once.
+const TOLD_MAX: usize = 4096;
+
+/// What of a contract is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// A namespace is the host's or another container's, though it was not given.
+    Namespace(&'static str),
+    /// The process left its container's cgroup.
+    Cgroup,
+    /// It is nearer to the initial user namespace than its container.
+    UserNamespaceLevel,
+    /// It holds capabilities beyond the spec's bounding set.
+    Capabilities,
+    /// It runs without the seccomp filter that its container started with.
+    Seccomp,
+    /// It runs without no_new_privs, which its container started with.
+    NoNewPrivileges,
+}
+
+impl Clause {
+    /// The name used in rules and evidence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace(kind) => kind,
+            Self::Cgroup => "cgroup",
+            Self::UserNamespaceLevel => "user_namespace_level",
+            Self::Capabilities => "capabilities",
+            Self::Seccomp => "seccomp",
+            Self::NoNewPrivileges => "no_new_privileges",
+        }
+    }
+
+    fn bit(self) -> u32 {
+        match self {
+            Self::Namespace(kind) => {
+                1 << (8 + NAMESPACES.iter().position(|(_, name, _)| *name == kind).unwrap_or(0))
+            }
+            Self::Cgroup => 1,
+            Self::UserNamespaceLevel => 1 << 1,
+            Self::Capabilities => 1 << 2,
+            Self::Seccomp => 1 << 3,
+            Self::NoNewPrivileges => 1 << 4,
+        }
+    }
+}
+
+/// Reads one namespace.
+type Pick = fn(&Namespaces) -> u32;
+
+/// Namespaces by the spec's name, the clause's name, and where they stand.
+const NAMESPACES: [(&str, &str, Pick); 8] = [
+    ("mount", "mount_namespace", |all| all.mount),
+    ("pid", "pid_namespace", |all| all.pid),
+    ("network", "network_namespace", |all| all.network),
+    ("ipc", "ipc_namespace", |all| all.ipc),
+    ("uts", "uts_namespace", |all| all.uts),
+    ("cgroup", "cgroup_namespace", |all| all.cgroup),
+    ("time", "time_namespace", |all| all.time),
+    ("user", "user_namespace", |all| all.user),
+];
+
+/// One breach: what the contract allows, and what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The clause.
+    pub clause: Clause,
+    /// What the contract says.
+    pub allowed: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// The judge.
+#[derive(Default)]
+pub struct ContractJudge {
+    host: Namespaces,
+    told: foldhash::HashMap<ProcessKey, u32>,
+    breaches: Vec<Breach>,
+}
+
+/// What a process is at an event.
+struct Standing<'a> {
+    key: ProcessKey,
+    namespaces: Namespaces,
+    credentials: &'a Credentials,
+    user_namespace_level: u32,
+    seccomp_mode: u32,
+    no_new_privileges: bool,
+}
+
+impl ContractJudge {
+    /// A judge on a node with these namespaces of its own.
+    pub fn new(host: Namespaces) -> Self {
+        Self { host, ..Self::default() }
+    }
+
+    /// Compares a process with its container's contract; gives the breaches that were not told of it before. A new
+    /// program is told again, since it runs outside the contract too.
+    pub fn judge(&mut self, attributed: &Attributed<'_>) -> &[Breach] {
+        self.breaches.clear();
+        let Some((container, standing)) = subject(attributed) else { return &self.breaches };
+        self.against_baseline(attributed, container, &standing);
+        self.against_spec(attributed, container, &standing);
+        if self.breaches.is_empty() {
+            return &self.breaches;
+        }
+        if self.told.len() >= TOLD_MAX {
+            // Under a flood of breaches telling some twice is better than telling some never.
+            self.told.clear();
+        }
+        let told = self.told.entry(standing.key).or_default();
+        if attributed.exec.is_some() {
+            *told = 0;
+        }
+        let before = *told;
+        self.breaches.retain(|breach| before & breach.clause.bit() == 0);
+        *told |= self.breaches.iter().fold(0, |bits, breach| bits | breach.clause.bit());
+        &self.breaches
+    }
+
+    fn against_baseline(
+        &mut self,
+        attributed: &Attributed<'_>,
+        container: &ContainerHandle,
+        standing: &Standing<'_>,
+    ) {
+        let Some(baseline) = container.baseline() else { return };
+        for (_, clause, pick) in NAMESPACES {
+            let (given, now, host) =
+                (pick(&baseline.namespaces), pick(&standing.namespaces), pick(&self.host));
+            if given == 0 || now == 0 || now == given {
+                continue;
+            }
+            let whose = if now == host {
+                "the host's".to_owned()
+            } else if let Some(other) = attributed.namespace_owner(now) {
+                format!("that of container {}", &other.id[..other.id.len().min(12)])
+            } else {
+                // One that the process made for itself.
+                continue;
+            };
+            self.broken(Clause::Namespace(clause), given.to_string(), format!("{now}, {whose}"));
+        }
+        self.weakened(baseline, standing);
+        if let Some(elsewhere) = &attributed.left_cgroup {
+            let allowed = format!("cgroup {} and what is in it", container.cgroup_id);
+            self.broken(Clause::Cgroup, allowed, elsewhere.clone());
+        }
+    }
+
+    fn weakened(&mut self, baseline: &Baseline, standing: &Standing<'_>) {
+        if standing.user_namespace_level < baseline.user_namespace_level {
+            self.broken(
+                Clause::UserNamespaceLevel,
+                baseline.user_namespace_level.to_string(),
+                standing.user_namespace_level.to_string(),
+            );
+        }
+        if baseline.seccomp_mode == 2 && standing.seccomp_mode == 0 {
+            self.broken(Clause::Seccomp, "filter".to_owned(), "none".to_owned());
+        }
+        if baseline.no_new_privileges && !standing.no_new_privileges {
+            self.broken(Clause::NoNewPrivileges, "set".to_owned(), "not set".to_owned());
+        }
+    }
+
+    fn against_spec(
+        &mut self,
+        attributed: &Attributed<'_>,
+        container: &ContainerHandle,
+        standing: &Standing<'_>,
+    ) {
+        let Some(spec) = container.container().map(|container| &container.spec) else { return };
+        // The first program must have what the spec promised: a runtime that was tricked did not give it.
+        let first = attributed.exec.as_ref().is_some_and(|exec| exec.entry == Entry::Entrypoint);
+        for (kind, clause, pick) in NAMESPACES.into_iter().filter(|_| first) {
+            let new = spec.namespaces.iter().any(|given| given.kind == kind && given.path.is_none());
+            let (now, host) = (pick(&standing.namespaces), pick(&self.host));
+            if new && now != 0 && now == host {
+                self.broken(Clause::Namespace(clause), "a new one".to_owned(), format!("{now}, the host's"));
+            }
+        }
+        // In a user namespace of its own a process holds all capabilities, over nothing.
+        let own = container.baseline().map_or(self.host.user, |baseline| baseline.namespaces.user);
+        if standing.namespaces.user != own || !spec.has_capabilities {
+            return;
+        }
+        let held = standing.credentials;
+        let held = held.permitted | held.effective | held.inheritable | held.ambient;
+        let beyond = held & !spec.capabilities.bounding;
+        if beyond != 0 {
+            self.broken(Clause::Capabilities, names(spec.capabilities.bounding), names(beyond));
+        }
+    }
+
+    fn broken(&mut self, clause: Clause, allowed: String, found: String) {
+        if self.breaches.iter().all(|breach| breach.clause != clause) {
+            self.breaches.push(Breach { clause, allowed, found });
+        }
+    }
+}
+
+/// The process of an event and its container; `None` for processes of the host and for the runtime at work.
+fn subject<'a>(attributed: &'a Attributed<'a>) -> Option<(&'a Arc<ContainerHandle>, Standing<'a>)> {
+    let container = attributed.container?;
+    match &attributed.event.body {
+        Body::Exec(exec) => {
+            if attributed.exec.as_ref().is_some_and(|facts| facts.runtime_setup) {
+                return None;
+            }
+            let standing = Standing {
+                key: exec.key(),
+                namespaces: exec.namespaces,
+                credentials: &exec.credentials,
+                user_namespace_level: exec.user_namespace_level,
+                seccomp_mode: exec.seccomp_mode,
+                no_new_privileges: exec.no_new_privileges,
+            };
+            Some((container, standing))
+        }
+        Body::Action(action) => {
+            if attributed.action.as_ref().is_some_and(|facts| facts.runtime_setup) {
+                return None;
+            }
+            let subject = &action.subject;
+            let mut standing = Standing {
+                key: subject.process,
+                namespaces: subject.namespaces,
+                credentials: &subject.credentials,
+                user_namespace_level: subject.user_namespace_level,
+                seccomp_mode: subject.seccomp_mode,
+                no_new_privileges: subject.no_new_privileges(),
+            };
+            match action.kind {
+                EventKind::NamespaceSwitch => standing.namespaces = action.target_namespaces,
+                EventKind::CredentialChange => {
+                    standing.credentials = &action.target_credentials;
+                    standing.namespaces.user = action.target_namespaces.user;
+                    standing.user_namespace_level =
+                        action.values[sensor_ebpf::abi::VALUE_USER_NAMESPACE_LEVEL] as u32;
+                }
+                _ => {}
+            }
+            Some((container, standing))
+        }
+        _ => None,
+    }
+}
+
+fn names(set: u64) -> String {
+    let names: Vec<&str> = capability::names(set).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+}

@@ -1,0 +1,48 @@
+//! Other processes and their namespaces: attaching, entering.
+
+use crate::Outcome;
+use crate::system::{Vector, check, execute, owned};
+use std::ffi::OsString;
+use std::io;
+
+/// Attaches to a process as a debugger does, and lets it go on.
+pub fn ptrace_attach(operands: &[OsString]) -> Outcome {
+    let process = number(&operands[0])?;
+    let null = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: attaching takes no pointers.
+    check(unsafe { libc::ptrace(libc::PTRACE_ATTACH, process, null, null) })?;
+    let mut status = 0;
+    // SAFETY: waits for the stop of the traced process, into a local.
+    check(unsafe { libc::waitpid(process, &raw mut status, libc::__WALL) }.into())?;
+    // SAFETY: detaching takes no pointers.
+    check(unsafe { libc::ptrace(libc::PTRACE_DETACH, process, null, null) })?;
+    println!("attached to {process}");
+    Ok(0)
+}
+
+/// Enters the mount and pid namespaces of a process through a pidfd, without opening anything in /proc, and starts a
+/// program there.
+pub fn pidfd_setns(operands: &[OsString]) -> Outcome {
+    let process = number(&operands[0])?;
+    // SAFETY: pidfd_open takes no pointers.
+    let descriptor = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) } as libc::c_int)?;
+    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
+    // SAFETY: setns takes no pointers.
+    check(unsafe { libc::setns(std::os::fd::AsRawFd::as_raw_fd(&descriptor), flags) }.into())?;
+    let arguments = Vector::new(&operands[1..])?;
+    // SAFETY: this program has one thread, so the child may do anything.
+    let child = check(unsafe { libc::fork() }.into())? as libc::pid_t;
+    if child == 0 {
+        return Err(execute(&operands[1], &arguments));
+    }
+    let mut status = 0;
+    // SAFETY: waits for our child, into a local.
+    check(unsafe { libc::waitpid(child, &raw mut status, 0) }.into())?;
+    println!("entered {process}");
+    Ok(libc::WEXITSTATUS(status) as u8)
+}
+
+fn number(operand: &OsString) -> io::Result<libc::pid_t> {
+    let text = operand.to_string_lossy();
+    text.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{text} is no process id")))
+}
