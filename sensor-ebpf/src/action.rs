@@ -124,12 +124,6 @@ impl Action {
         }
     }
 
-    /// The outcome: 0 or a negative error number.
-    #[inline(always)]
-    pub fn result(&mut self, result: i32) {
-        self.record().result = result;
-    }
-
     /// The file it is about: facts and path.
     #[inline(always)]
     pub fn file(&mut self, file: &File) {
@@ -166,12 +160,6 @@ impl Action {
         );
         self.position += u64::from(length);
         self.record().texts[TEXT_FILESYSTEM_PATH] = length;
-    }
-
-    /// Facts of an inode alone, without path.
-    #[inline(always)]
-    pub fn inode(&mut self, file: &File) {
-        read_inode(file, &mut self.record().file);
     }
 
     /// Facts of the file read so far.
@@ -229,21 +217,6 @@ impl Action {
         let target = self.slot.scratch.at(self.position);
         // SAFETY: as in `text`.
         let read = unsafe { bpf_probe_read_kernel_str(target.cast(), ARGUMENT_MAX, text.cast()) };
-        self.finish_text(read as i64);
-    }
-
-    /// A text of user memory, ended by NUL. Call it after the files.
-    #[inline(always)]
-    pub fn user_text(&mut self, text: *const u8) {
-        let target = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
-        let read = unsafe {
-            aya_ebpf::helpers::generated::bpf_probe_read_user_str(
-                target.cast(),
-                PLAIN_TEXT_MAX as u32,
-                text.cast(),
-            )
-        };
         self.finish_text(read as i64);
     }
 

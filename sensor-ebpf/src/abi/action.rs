@@ -85,7 +85,7 @@ pub struct ActionRecord {
     pub subject: Subject,
     /// The file it is about; zero if there is none.
     pub file: FileFacts,
-    /// A second file: the source of a bind mount, the new root, the file a link leads to; zero if there is none.
+    /// A second file: what is mounted, where the old root is put, the file a link leads to; zero if there is none.
     pub other_file: FileFacts,
     /// Another process it is about; zero if there is none.
     pub target: ProcessId,
@@ -123,18 +123,31 @@ pub const OPEN_FOREIGN_MOUNT: u64 = 1 << 1;
 pub const OPEN_WATCHED: u64 = 1 << 2;
 /// The file is a device node.
 pub const OPEN_DEVICE: u64 = 1 << 3;
-/// The open failed in a way that its own hook does not see, or is O_PATH.
-pub const OPEN_UNSEEN: u64 = 1 << 4;
 
 /// `namespace_switch`: CLONE_NEW* bits of the namespaces that changed.
 pub const NAMESPACE_VALUE_CHANGED: usize = 0;
-/// `namespace_switch`, `credential_change`: depth of the new user namespace.
+/// `namespace_switch`, `credential_change`, `user_namespace_create`: depth of the new user namespace.
 pub const VALUE_USER_NAMESPACE_LEVEL: usize = 1;
 
 /// `ptrace`: the mode (PTRACE_MODE_*).
 pub const PTRACE_VALUE_MODE: usize = 0;
-/// `ptrace`: 1 if the target asked for it (PTRACE_TRACEME).
-pub const PTRACE_VALUE_TRACEME: usize = 1;
+
+/// `superblock`, `move_mount`: `s_dev` of the superblock: major << 20 | minor.
+pub const SUPERBLOCK_VALUE_DEVICE: usize = 0;
+/// `superblock`, `move_mount`: `s_flags` (SB_*).
+pub const SUPERBLOCK_VALUE_FLAGS: usize = 1;
+/// `superblock`, `move_mount`: depth of the user namespace that owns it.
+pub const SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL: usize = 2;
+/// `superblock`, `move_mount`: 1 if its data lies on a block device.
+pub const SUPERBLOCK_VALUE_BLOCK_BACKED: usize = 3;
+
+/// `mount`: flags as passed to mount(2) (MS_*).
+pub const MOUNT_VALUE_FLAGS: usize = 0;
+
+/// `device_node`: mode with the type.
+pub const DEVICE_VALUE_MODE: usize = 0;
+/// `device_node`: its device: major << 20 | minor.
+pub const DEVICE_VALUE_NUMBER: usize = 1;
 
 /// `module_load`: which hook saw it, a `MODULE_*` number.
 pub const MODULE_VALUE_SOURCE: usize = 0;

@@ -60,6 +60,40 @@ arguments! {
         child: "child" "task_struct",
         mode: "mode" "",
     }
+    /// `int security_sb_set_mnt_opts(struct super_block *sb, void *mnt_opts, unsigned long kern_flags, unsigned long
+    /// *set_kern_flags)`
+    superblock: SuperblockArguments = "security_sb_set_mnt_opts" { sb: "sb" "super_block", }
+    /// `int security_sb_mount(const char *dev_name, const struct path *path, const char *type, unsigned long flags,
+    /// void *data)`
+    mount: MountArguments = "security_sb_mount" {
+        source: "dev_name" "",
+        path: "path" "path",
+        filesystem: "type" "",
+        flags: "flags" "",
+    }
+    /// `int security_move_mount(const struct path *from_path, const struct path *to_path)`
+    move_mount: MoveMountArguments = "security_move_mount" {
+        from: "from_path" "path",
+        to: "to_path" "path",
+    }
+    /// `int security_sb_pivotroot(const struct path *old_path, const struct path *new_path)`
+    pivot_root: PivotRootArguments = "security_sb_pivotroot" {
+        old: "old_path" "path",
+        new: "new_path" "path",
+    }
+    /// `int security_path_chroot(const struct path *path)`
+    chroot: ChrootArguments = "security_path_chroot" { path: "path" "path", }
+    /// `int security_path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`
+    device_node: DeviceNodeArguments = "security_path_mknod" {
+        folder: "dir" "path",
+        entry: "dentry" "dentry",
+        mode: "mode" "",
+        device: "dev" "",
+    }
+    /// `int security_create_user_ns(const struct cred *cred)` since 6.1, `int create_user_ns(struct cred *new)` before.
+    user_namespace_create: UserNamespaceCreateArguments = "security_create_user_ns|create_user_ns" {
+        credentials: "cred|new" "cred",
+    }
     /// `int call_usermodehelper_exec(struct subprocess_info *sub_info, int wait)`
     usermode_helper: UsermodeHelperArguments = "call_usermodehelper_exec" {
         information: "sub_info" "subprocess_info",

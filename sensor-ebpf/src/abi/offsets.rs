@@ -232,6 +232,12 @@ offsets! {
         bdev: "s_bdev",
         user_ns: "s_user_ns",
         flags: "s_flags",
+        id: "s_id",
+    }
+    /// `struct file_system_type`
+    filesystem_type: FilesystemTypeOffsets = "file_system_type" {
+        name: "name",
+        flags: "fs_flags",
     }
     /// `struct dentry`
     dentry: DentryOffsets = "dentry" {

@@ -106,3 +106,17 @@ fn stronger(old: Cred<Probed>, new: Cred<Probed>) -> bool {
         | becomes_root(offset!(cred.fsuid));
     moved | gained | root != 0
 }
+
+entries!(user_namespace_create => user_namespace_create_lsm, user_namespace_create_fentry, user_namespace_create_kprobe);
+
+/// `security_create_user_ns(const struct cred *cred)` since 6.1, `create_user_ns(struct cred *new)` before: the
+/// credentials belong to the creator's namespace still. Whether it may is decided later on kernels before 6.1.
+#[inline(always)]
+fn user_namespace_create<W: Way>(way: &W) {
+    let credentials = Cred::<Probed>::new(argument!(way, user_namespace_create.credentials) as *const u8);
+    let Some(tally) = seen(EventKind::UserNamespaceCreate) else { return };
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    let level: u32 = credentials.user_namespace().field(offset!(user_namespace.level));
+    action.value(VALUE_USER_NAMESPACE_LEVEL, u64::from(level) + 1);
+    action.send();
+}

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sensor_ebpf::abi::{DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE};
+
 use super::burst::Bursts;
 use super::containers::ContainerTable;
 use super::host::HostRoot;
@@ -13,10 +15,21 @@ use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use crate::clock::Clock;
-use crate::event::{Action, Body, Cgroup, Event, Exec, FileFactsExt, Fork, Namespaces};
+use crate::event::{Action, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces};
 
 /// Pipes remembered, and for how long after the last exec that used them.
 const PIPES: (usize, u64) = (4096, 60_000_000_000);
+
+/// Calls of mount(2) remembered until their superblock comes.
+const MOUNTS: usize = 64;
+/// Flags of mount(2) with which it sets up no file system: remount, bind, move, and the four kinds of propagation.
+const NO_FILESYSTEM: u64 = libc::MS_REMOUNT
+    | libc::MS_BIND
+    | libc::MS_MOVE
+    | libc::MS_UNBINDABLE
+    | libc::MS_PRIVATE
+    | libc::MS_SLAVE
+    | libc::MS_SHARED;
 
 /// How to attribute.
 #[derive(Clone, Debug)]
@@ -62,6 +75,15 @@ pub struct Attributor {
     clock: Clock,
     /// The node's own namespaces, 0 where not known.
     host: Namespaces,
+    /// Calls of mount(2) whose superblock is to come.
+    mounts: Vec<PendingMount>,
+}
+
+/// A call of mount(2) that sets up a file system.
+struct PendingMount {
+    thread_id: u32,
+    filesystem: Vec<u8>,
+    mount_point: Vec<u8>,
 }
 
 impl Attributor {
@@ -75,6 +97,7 @@ impl Attributor {
             bursts: Bursts::default(),
             clock: Clock::new(),
             host: host_namespaces(&options),
+            mounts: Vec::new(),
             options,
         }
     }
@@ -234,7 +257,31 @@ impl Attributor {
             other_host_path: None,
             runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
             host_namespaces: self.host,
+            device: device(action),
+            mount_point: self.mount_point(action),
         }
+    }
+
+    /// Remembers where mount(2) attaches to, and tells it when the same thread's superblock comes: the records follow one
+    /// another in the same ring.
+    fn mount_point(&mut self, action: &Action) -> Option<Vec<u8>> {
+        if !matches!(action.kind, EventKind::Mount | EventKind::Superblock) {
+            return None;
+        }
+        let thread_id = action.subject.thread_id;
+        let last = self.mounts.iter().position(|mount| mount.thread_id == thread_id);
+        let last = last.map(|last| self.mounts.remove(last));
+        if action.kind == EventKind::Superblock {
+            return last.filter(|last| last.filesystem == action.text).map(|last| last.mount_point);
+        }
+        if action.values[MOUNT_VALUE_FLAGS] & NO_FILESYSTEM == 0 {
+            if self.mounts.len() >= MOUNTS {
+                self.mounts.remove(0);
+            }
+            let mount_point = action.file.as_ref().map(|file| file.path.clone()).unwrap_or_default();
+            self.mounts.push(PendingMount { thread_id, filesystem: action.text.clone(), mount_point });
+        }
+        None
     }
 
     fn exec(&mut self, exec: &Exec, time: u64) -> ExecFacts {
@@ -407,6 +454,15 @@ impl Attributor {
 pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
     let pid = if options.host_root == Path::new("/") { std::process::id() } else { 1 };
     seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
+}
+
+fn device(action: &Action) -> Option<String> {
+    let number = match action.kind {
+        EventKind::Superblock | EventKind::MoveMount => action.values[SUPERBLOCK_VALUE_DEVICE],
+        EventKind::DeviceNode => action.values[DEVICE_VALUE_NUMBER],
+        _ => return None,
+    } as u32;
+    Some(format!("{}:{}", number >> 20, number & 0xf_ffff))
 }
 
 fn attribution(process: &Process) -> Attribution {

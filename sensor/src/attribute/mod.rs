@@ -103,6 +103,10 @@ pub struct ActionFacts {
     pub runtime_file: bool,
     /// The host's own namespaces.
     pub host_namespaces: crate::event::Namespaces,
+    /// The device that a mount or a device node is about, as major:minor.
+    pub device: Option<String>,
+    /// Where mount(2) will attach the superblock; `None` for the new mount API, which decides later.
+    pub mount_point: Option<Vec<u8>>,
 }
 
 /// What attribution concludes of an exec beyond the event's own fields.

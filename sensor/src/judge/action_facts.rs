@@ -1,9 +1,11 @@
 //! Fields of actions: the file, the other process, the namespaces they are about.
 
 use sensor_ebpf::abi::{
-    BPF_VALUE_PROGRAM_TYPE, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED, MODULE_VALUE_SOURCE,
-    MODULE_VALUE_TAINTS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PERF_VALUE_SCOPE,
-    PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, UNIX_VALUE_PEER_PID,
+    BPF_VALUE_PROGRAM_TYPE, DEVICE_VALUE_MODE, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
+    MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SUPERBLOCK_VALUE_BLOCK_BACKED,
+    SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID,
+    VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::rules::{Field, Value};
@@ -105,6 +107,45 @@ impl<'a> ActionView<'a> {
             Field::FileOutsideRoot => Value::Bool(file?.facts.outside_root()),
             Field::FileSetuid => Value::Bool(file?.facts.mode & 0o6000 != 0),
             Field::FileLayer => Value::Text(layer(file?).as_bytes()),
+            Field::FileOnRootFilesystem => Value::Bool(on_root_filesystem(action)?),
+            Field::MountFilesystem => bytes(&self.mounts()?.text),
+            Field::MountSource => bytes(&self.mounts()?.other_text),
+            Field::MountPoint => match self.mounts()?.kind {
+                EventKind::Superblock => bytes(self.facts.mount_point.as_deref()?),
+                _ => bytes(&file?.path),
+            },
+            Field::MountBind => {
+                Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_BIND != 0)
+            }
+            Field::MountRemount => {
+                Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_REMOUNT != 0)
+            }
+            // MS_RDONLY and SB_RDONLY are the same bit.
+            Field::MountReadonly => Value::Bool(match self.mount_call() {
+                Some(call) => call.values[MOUNT_VALUE_FLAGS] & libc::MS_RDONLY != 0,
+                None => self.superblock()?.values[SUPERBLOCK_VALUE_FLAGS] & libc::MS_RDONLY != 0,
+            }),
+            Field::SuperblockBlockBacked => {
+                Value::Bool(self.superblock()?.values[SUPERBLOCK_VALUE_BLOCK_BACKED] != 0)
+            }
+            Field::SuperblockDevice => {
+                self.superblock()?;
+                Value::Text(self.facts.device.as_deref()?.as_bytes())
+            }
+            Field::SuperblockUserNamespaceLevel => {
+                Value::Number(self.superblock()?.values[SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL] as i64)
+            }
+            Field::DeviceType => Value::Text(device_type(action)?.as_bytes()),
+            Field::DeviceNumber => {
+                device_type(action)?;
+                Value::Text(self.facts.device.as_deref()?.as_bytes())
+            }
+            Field::UserNamespaceLevel => match action.kind {
+                EventKind::CredentialChange | EventKind::UserNamespaceCreate => {
+                    Value::Number(action.values[VALUE_USER_NAMESPACE_LEVEL] as i64)
+                }
+                _ => return None,
+            },
             Field::FileRuntime => Value::Bool(self.facts.runtime_file),
             Field::OtherFilePath => bytes(&other?.path),
             Field::OtherFileHostPath => bytes(self.facts.other_host_path.as_deref()?),
@@ -182,6 +223,19 @@ impl<'a> ActionView<'a> {
             EventKind::NamespaceSwitch => self.action.values[NAMESPACE_VALUE_CHANGED],
             _ => 0,
         }
+    }
+
+    fn mounts(&self) -> Option<&'a Action> {
+        matches!(self.action.kind, EventKind::Mount | EventKind::MoveMount | EventKind::Superblock)
+            .then_some(self.action)
+    }
+
+    fn mount_call(&self) -> Option<&'a Action> {
+        (self.action.kind == EventKind::Mount).then_some(self.action)
+    }
+
+    fn superblock(&self) -> Option<&'a Action> {
+        matches!(self.action.kind, EventKind::MoveMount | EventKind::Superblock).then_some(self.action)
     }
 
     fn of_kind(&self, kind: EventKind) -> Option<&'a Action> {
@@ -291,6 +345,16 @@ pub fn perf_scope(action: &Action) -> Option<&'static str> {
 /// What a file is, by its mode.
 pub fn file_type(file: &ActionFile) -> &'static str {
     text::file_type(file.facts.mode)
+}
+
+/// Of a device node that is made, what it will be; `None` for other actions.
+pub fn device_type(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::DeviceNode).then(|| text::file_type(action.values[DEVICE_VALUE_MODE] as u32))
+}
+
+/// Whether the file lies on the file system of the process's root folder.
+pub fn on_root_filesystem(action: &Action) -> Option<bool> {
+    Some(action.file.as_ref()?.facts.device == action.subject.root_device)
 }
 
 /// The overlay layer of a file.

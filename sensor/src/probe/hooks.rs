@@ -52,6 +52,10 @@ const LIFE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime"];
 const CGROUP: &[&str] = &["cgroup.", "cgroup_root.", "kernfs_node."];
 const FILE: &[&str] =
     &["task_struct.tgid", "task_struct.start_boottime", "file.", "inode.i_ino", "dentry.", "vfsmount."];
+const PATH: &[&str] =
+    &["task_struct.tgid", "task_struct.start_boottime", "inode.i_ino", "dentry.", "mount.mnt", "vfsmount."];
+const SUPERBLOCK: &[&str] =
+    &["task_struct.tgid", "task_struct.start_boottime", "super_block.", "file_system_type.", "dentry."];
 
 /// All hooks. Exit comes before fork and exec, so that no process is seen to start whose end would be missed.
 pub const HOOKS: &[Hook] = &[
@@ -131,6 +135,76 @@ pub const HOOKS: &[Hook] = &[
             lsm("ptrace_access_lsm", "ptrace_access_check", "security_ptrace_access_check"),
             fentry("ptrace_access_fentry", "security_ptrace_access_check"),
             kprobe("ptrace_access_kprobe", "security_ptrace_access_check"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "superblock",
+        kind: EventKind::Superblock,
+        ways: &[
+            lsm("superblock_lsm", "sb_set_mnt_opts", "security_sb_set_mnt_opts"),
+            fentry("superblock_fentry", "security_sb_set_mnt_opts"),
+            kprobe("superblock_kprobe", "security_sb_set_mnt_opts"),
+        ],
+        needs: SUPERBLOCK,
+    },
+    Hook {
+        name: "mount",
+        kind: EventKind::Mount,
+        ways: &[
+            lsm("mount_lsm", "sb_mount", "security_sb_mount"),
+            fentry("mount_fentry", "security_sb_mount"),
+            kprobe("mount_kprobe", "security_sb_mount"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "move_mount",
+        kind: EventKind::MoveMount,
+        ways: &[
+            lsm("move_mount_lsm", "move_mount", "security_move_mount"),
+            fentry("move_mount_fentry", "security_move_mount"),
+            kprobe("move_mount_kprobe", "security_move_mount"),
+        ],
+        needs: SUPERBLOCK,
+    },
+    Hook {
+        name: "pivot_root",
+        kind: EventKind::PivotRoot,
+        ways: &[
+            lsm("pivot_root_lsm", "sb_pivotroot", "security_sb_pivotroot"),
+            fentry("pivot_root_fentry", "security_sb_pivotroot"),
+            kprobe("pivot_root_kprobe", "security_sb_pivotroot"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "chroot",
+        kind: EventKind::Chroot,
+        ways: &[
+            lsm("chroot_lsm", "path_chroot", "security_path_chroot"),
+            fentry("chroot_fentry", "security_path_chroot"),
+            kprobe("chroot_kprobe", "security_path_chroot"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "device_node",
+        kind: EventKind::DeviceNode,
+        ways: &[
+            lsm("device_node_lsm", "path_mknod", "security_path_mknod"),
+            fentry("device_node_fentry", "security_path_mknod"),
+            kprobe("device_node_kprobe", "security_path_mknod"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "user_namespace_create",
+        kind: EventKind::UserNamespaceCreate,
+        ways: &[
+            lsm("user_namespace_create_lsm", "userns_create", "security_create_user_ns|create_user_ns"),
+            fentry("user_namespace_create_fentry", "security_create_user_ns|create_user_ns"),
+            kprobe("user_namespace_create_kprobe", "security_create_user_ns|create_user_ns"),
         ],
         needs: LIFE,
     },

@@ -2,9 +2,10 @@
 
 use sensor_ebpf::abi::{
     BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND, HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE,
-    MODULE_VALUE_ID, MODULE_VALUE_TAINTS, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PERF_VALUE_CONFIG,
-    PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
-    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    MODULE_VALUE_ID, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, PERF_VALUE_CONFIG, PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
+    SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::json::{Map, Value};
@@ -12,7 +13,10 @@ use super::record::{credentials, file_part, identity, namespaces};
 use crate::action::{Action, ActionFile};
 use crate::attribute::ActionFacts;
 use crate::event::EventKind;
-use crate::judge::action_facts::{NAMESPACE_FLAGS, bpf_program_type, file_type, module_source, perf_scope};
+use crate::judge::action_facts::{
+    NAMESPACE_FLAGS, bpf_program_type, by_flag, device_type, file_type, module_source, on_root_filesystem,
+    perf_scope,
+};
 use crate::text::lossless;
 
 /// Adds what an action's record says beyond its subject.
@@ -24,7 +28,11 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
     if let Some(result) = action.result {
         part.insert("result", i64::from(result).into());
     }
-    if !action.text.is_empty() {
+    let mounts = matches!(action.kind, EventKind::Mount | EventKind::MoveMount | EventKind::Superblock);
+    if mounts {
+        part.insert("filesystem", lossless(&action.text).into());
+        part.insert("source", lossless(&action.other_text).into());
+    } else if !action.text.is_empty() {
         part.insert("text", lossless(&action.text).into());
     }
     if subject.is_compat() {
@@ -43,7 +51,26 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
     if let Some(target) = action.target {
         part.insert("target", target_part(action, target, facts).into());
     }
+    if let Some(device) = facts.and_then(|facts| facts.device.as_deref()) {
+        part.insert("device", device.into());
+    }
+    if let Some(mount_point) = facts.and_then(|facts| facts.mount_point.as_deref()) {
+        part.insert("mount_point", lossless(mount_point).into());
+    }
+    if action.kind == EventKind::NamespaceSwitch {
+        let host = facts.map(|facts| &facts.host_namespaces);
+        let to_host = |flag: u64| {
+            let entered = by_flag(&action.target_namespaces, flag);
+            entered != 0 && host.is_some_and(|host| by_flag(host, flag) == entered)
+        };
+        let changed = action.values[NAMESPACE_VALUE_CHANGED];
+        part.insert("to_host", namespace_names(|flag| changed & flag != 0 && to_host(flag)).into());
+    }
     kind_part(part, action);
+}
+
+fn namespace_names(wanted: impl Fn(u64) -> bool) -> Vec<&'static str> {
+    NAMESPACE_FLAGS.iter().filter(|(flag, _)| wanted(*flag)).map(|(_, name)| *name).collect()
 }
 
 /// What the acting thread was allowed to do at that moment.
@@ -100,13 +127,8 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             part.insert("write", (values[OPEN_VALUE_MODE] & 2 != 0).into());
         }
         EventKind::NamespaceSwitch => {
-            let changed = values[0];
-            let names: Vec<&str> = NAMESPACE_FLAGS
-                .iter()
-                .filter(|(flag, _)| changed & flag != 0)
-                .map(|(_, name)| *name)
-                .collect();
-            part.insert("changed", names.into());
+            let changed = values[NAMESPACE_VALUE_CHANGED];
+            part.insert("changed", namespace_names(|flag| changed & flag != 0).into());
             part.insert("new_namespaces", namespaces(&action.target_namespaces).into());
         }
         EventKind::CredentialChange => {
@@ -118,6 +140,27 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
         }
         EventKind::Ptrace => {
             part.insert("mode", values[PTRACE_VALUE_MODE].into());
+        }
+        EventKind::Mount => {
+            part.insert("mount_flags", values[MOUNT_VALUE_FLAGS].into());
+            part.insert("read_only", (values[MOUNT_VALUE_FLAGS] & libc::MS_RDONLY != 0).into());
+        }
+        EventKind::Superblock | EventKind::MoveMount => {
+            part.insert("block_backed", (values[SUPERBLOCK_VALUE_BLOCK_BACKED] != 0).into());
+            part.insert("superblock_flags", values[SUPERBLOCK_VALUE_FLAGS].into());
+            part.insert("read_only", (values[SUPERBLOCK_VALUE_FLAGS] & libc::MS_RDONLY != 0).into());
+            part.insert("user_namespace_level", values[SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL].into());
+        }
+        EventKind::Chroot | EventKind::PivotRoot => {
+            if let Some(same) = on_root_filesystem(action) {
+                part.insert("on_root_filesystem", same.into());
+            }
+        }
+        EventKind::DeviceNode => {
+            part.insert("device_type", device_type(action).into());
+        }
+        EventKind::UserNamespaceCreate => {
+            part.insert("user_namespace_level", values[VALUE_USER_NAMESPACE_LEVEL].into());
         }
         EventKind::UsermodeHelper => {
             part.insert("arguments", lossless(&action.other_text).into());

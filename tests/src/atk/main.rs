@@ -8,6 +8,7 @@ mod arguments;
 mod identity;
 mod kernel;
 mod library;
+mod mounts;
 mod network;
 mod process;
 mod spawn;
@@ -77,6 +78,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "ptrace-attach", operands: "PID", required: 1, run: process::ptrace_attach },
     Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
+    Command { name: "fsmount", operands: "TYPE SOURCE TARGET", required: 3, run: mounts::fsmount },
     Command { name: "bpf-load", operands: "TYPE", required: 1, run: kernel::bpf_load },
     Command { name: "perf", operands: "cpu0|self", required: 1, run: kernel::perf },
     Command { name: "userfaultfd", operands: "", required: 0, run: kernel::userfaultfd },

@@ -18,7 +18,8 @@ const FILES: &[(&str, &str)] = embedded! {
     "50-privilege.yaml",
     "60-contract.yaml",
     "61-escape.yaml",
-    "62-escape-kernel.yaml",
+    "62-escape-mounts.yaml",
+    "63-escape-kernel.yaml",
 };
 
 /// The built-in rule files.

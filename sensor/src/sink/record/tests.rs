@@ -351,6 +351,8 @@ fn action(kind: EventKind) -> Scene {
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         other_host_path: Some(HOSTILE.to_vec()),
+        device: Some("254:16".to_owned()),
+        mount_point: Some(HOSTILE.to_vec()),
         ..ActionFacts::default()
     };
     Scene {

@@ -1,0 +1,43 @@
+//! Device nodes that are made.
+
+use sensor_ebpf::abi::{DEVICE_VALUE_MODE, DEVICE_VALUE_NUMBER, EventKind};
+
+use crate::action::{Action, current};
+use crate::contained::is_contained;
+use crate::emit::seen;
+use crate::entries::{Way, argument, entries};
+use crate::file::File;
+use crate::kernel::{Probed, Structure};
+
+entries!(device_node => device_node_lsm, device_node_fentry, device_node_kprobe);
+
+const TYPE_MASK: u64 = 0o170_000;
+const TYPE_CHARACTER: u64 = 0o020_000;
+const TYPE_BLOCK: u64 = 0o060_000;
+
+/// `security_path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`, unchanged from
+/// 5.10 to 7.2. It runs for every file that is made; `dev` is as user space writes it. Whether the maker is allowed to is
+/// decided later.
+#[inline(always)]
+fn device_node<W: Way>(way: &W) {
+    let folder = argument!(way, device_node.folder) as *const u8;
+    let entry = argument!(way, device_node.entry) as *const u8;
+    let mode = argument!(way, device_node.mode) & 0xffff;
+    let device = argument!(way, device_node.device) & 0xffff_ffff;
+    let Some(tally) = seen(EventKind::DeviceNode) else { return };
+    if !matches!(mode & TYPE_MASK, TYPE_CHARACTER | TYPE_BLOCK) || !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    // `new_decode_dev` of include/linux/kdev_t.h.
+    let major = (device & 0xf_ff00) >> 8;
+    let minor = (device & 0xff) | ((device >> 12) & 0xf_ff00);
+    action.value(DEVICE_VALUE_MODE, mode);
+    action.value(DEVICE_VALUE_NUMBER, major << 20 | minor);
+    let mount = Structure::<Probed>::new(folder).pointer(0);
+    action.file(&File::entry(mount, entry));
+    // The entry has no inode yet.
+    action.file_facts().mode = mode as u32;
+    action.send();
+}
