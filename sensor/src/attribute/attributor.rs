@@ -196,10 +196,11 @@ impl Attributor {
         process.namespace_pid = exec.namespace_pid;
         process.parent = exec.parent_key();
         let entry = self.change_role(&mut process, exec, time);
-        let image = Arc::new(Image::of(exec, time, entry));
+        let container = process.origin.container().cloned();
+        let drift = self.drift(exec, container.as_ref());
+        let image = Arc::new(Image { drift, ..Image::of(exec, time, entry) });
         process.image = Arc::clone(&image);
 
-        let container = process.origin.container().cloned();
         let mut session_repeats = 0;
         if entry == Entry::ExecSession {
             process.session = Some(Arc::clone(&image));
@@ -218,7 +219,7 @@ impl Attributor {
         let facts = ExecFacts {
             entry,
             runtime_setup: process.role != RuntimeRole::None,
-            drift: self.drift(exec, container.as_ref()),
+            drift,
             pipes,
             session_repeats,
             discovery_burst: burst,

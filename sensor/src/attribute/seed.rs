@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Drift;
 use super::image::{Entry, Image};
 use super::process::{Origin, Process, RuntimeRole};
 use crate::event::{Args, Credentials, FileFacts, Namespaces, ProcessKey};
@@ -69,6 +70,7 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
         file,
         credentials,
         entry: Entry::Inside,
+        drift: Drift::NotApplicable,
     };
     let process = Process {
         key: ProcessKey { pid, start_time },

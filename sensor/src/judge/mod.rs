@@ -2,6 +2,8 @@
 
 pub mod facts;
 mod finding;
+mod hosts;
+mod lookalike;
 pub mod rules;
 
 pub use finding::{Finding, Judge};
