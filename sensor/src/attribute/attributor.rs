@@ -12,7 +12,7 @@ use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{Attributed, Attribution, ContainerHandle, Drift, ExecFacts};
-use crate::clock::Clock;
+use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{Body, Cgroup, Event, Exec, FileFactsExt, Fork};
 
 /// Pipes remembered, and for how long after the last exec that used them.
@@ -96,11 +96,17 @@ impl Attributor {
         let found = self
             .containers
             .of_cgroup(process.cgroup_id)
-            .or_else(|| self.containers.of_cgroup_text(&cgroup, 0));
+            .or_else(|| self.containers.of_cgroup_text(&cgroup, process.key.start_time, boot_nanoseconds()));
         process.origin = match found {
             Some(_) if is_runtime && process.namespaces.mount == self.host_mount_namespace => Origin::Host,
             Some(handle) => {
                 handle.start();
+                // Layers are not told by /proc: a file of the image is older than the container, all others are drift.
+                if file.change_time >= self.clock.epoch_seconds(handle.created)
+                    && let Some(image) = Arc::get_mut(&mut process.image)
+                {
+                    image.drift = Drift::VolumeChanged;
+                }
                 Origin::Container(handle)
             }
             None => Origin::Host,
@@ -209,7 +215,7 @@ impl Attributor {
             }
         }
         let script = exec.is_script().then_some(exec.filename.as_slice());
-        let session = (container.as_ref().map_or(0, |handle| handle.cgroup_id), exec.session_id);
+        let session = (container.as_ref().map_or(0, |handle| handle.number()), exec.session_id);
         let burst = self.bursts.exec(session, names(&exec.command, &exec.exe, &exec.args, script), time);
         let pipes = if process.role == RuntimeRole::None {
             self.pipes.exec(&image, &exec.stdio, time)

@@ -89,6 +89,11 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
     Some(Seeded { process, cgroup })
 }
 
+/// When a process started, in whole ticks.
+pub fn start_time(proc: &Path, pid: u32) -> Option<u64> {
+    stat(&read_file(&proc.join(pid.to_string()).join("stat"))?).map(|(_, start)| start)
+}
+
 /// Reads at most [`READ_MAX`] bytes; a process can make its own files there endless.
 fn read_file(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
