@@ -71,8 +71,8 @@ fn copy<const MAX: usize>(scratch: &mut ExecScratch, position: u64, address: u64
     unsafe { bpf_probe_read_user(target.cast(), length as u32, address as *const _) == 0 }
 }
 
-/// Keeps the variables that steer loaders, interpreters and shells; the others, which may hold secrets, never leave the
-/// kernel. Gives the bytes kept and whether the search ended early.
+/// Keeps the variables that begin like those that steer loaders, interpreters and shells; the others, which may hold
+/// secrets, never leave the kernel. Gives the bytes kept and whether the search ended early.
 #[inline(always)]
 pub fn copy_environment(scratch: &mut ExecScratch, position: u64, start: u64, end: u64) -> (u32, bool) {
     let search =
@@ -130,25 +130,55 @@ fn search_variable(scratch: &mut ExecScratch) -> bool {
     let read = read as u32 & (2 * ENVIRONMENT_MAX as u32 - 1);
     search.next = next + u64::from(read);
     // SAFETY: at least one byte was written there, and eight lie within the scratch space.
-    let first = unsafe { core::ptr::read_unaligned(target.cast::<u32>()) };
+    let first = unsafe { core::ptr::read_unaligned(target.cast::<u64>()) };
     if read > 4 && wanted(first) {
         search.position = position + read;
     }
     true
 }
 
-/// Whether a variable's first four bytes are those of one that user space asks for.
+/// Whether a variable begins as one that user space asks for. The first eight bytes are what is cheap to compare for the
+/// verifier; decode drops what is not one of the exact names. Bytes behind the end of a shorter variable do no harm: its
+/// NUL is among the eight, and no name has one.
 #[inline(always)]
-fn wanted(first: u32) -> bool {
-    const LD: u32 = u32::from_le_bytes(*b"LD_\0");
-    const NAMES: [&[u8; 4]; 11] =
-        [b"GCON", b"GLIB", b"PYTH", b"NODE", b"PERL", b"RUBY", b"BASH", b"HIST", b"JAVA", b"ENV=", b"DOTN"];
-    if first & 0x00ff_ffff == LD {
+fn wanted(first: u64) -> bool {
+    const ENV: u64 = u32::from_le_bytes(*b"ENV=") as u64;
+    const NAMES: [&[u8; 8]; 28] = [
+        b"LD_PRELO",
+        b"LD_AUDIT",
+        b"LD_LIBRA",
+        b"LD_TRACE",
+        b"LD_DEBUG",
+        b"LD_BIND_",
+        b"LD_PROFI",
+        b"LD_ORIGI",
+        b"LD_DYNAM",
+        b"LD_HWCAP",
+        b"GCONV_PA",
+        b"GLIBC_TU",
+        b"PYTHONPA",
+        b"PYTHONST",
+        b"PYTHONHO",
+        b"PYTHONIN",
+        b"NODE_OPT",
+        b"NODE_PAT",
+        b"PERL5LIB",
+        b"PERL5OPT",
+        b"RUBYLIB=",
+        b"RUBYOPT=",
+        b"BASH_ENV",
+        b"HISTFILE",
+        b"HISTSIZE",
+        b"HISTCONT",
+        b"HISTIGNO",
+        b"DOTNET_S",
+    ];
+    if first & 0xffff_ffff == ENV {
         return true;
     }
     let mut index = 0;
     while index < NAMES.len() {
-        if first == u32::from_le_bytes(*NAMES[index]) {
+        if first == u64::from_le_bytes(*NAMES[index]) {
             return true;
         }
         index += 1;

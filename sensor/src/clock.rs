@@ -46,6 +46,11 @@ impl Clock {
         rfc3339(self.first_offset + i128::from(boot_nanoseconds))
     }
 
+    /// Kernel time of a wall clock time in nanoseconds since the epoch; 0 if that was before the boot.
+    pub fn boot_time(&self, epoch_nanoseconds: i128) -> u64 {
+        u64::try_from(epoch_nanoseconds - self.offset).unwrap_or(0)
+    }
+
     /// Seconds since the epoch of a kernel time.
     pub fn epoch_seconds(&self, boot_nanoseconds: u64) -> i64 {
         i64::try_from((self.offset + i128::from(boot_nanoseconds)) / 1_000_000_000).unwrap_or(0)
@@ -118,6 +123,8 @@ mod tests {
         let clock = Clock::fixed(1_700_000_000_000_000_000);
         assert_eq!(clock.event_time(5), "2023-11-14T22:13:20.000000005Z");
         assert_eq!(clock.epoch_seconds(2_000_000_000), 1_700_000_002);
+        assert_eq!(clock.boot_time(1_700_000_000_000_000_005), 5);
+        assert_eq!(clock.boot_time(5), 0);
     }
 
     #[test]

@@ -268,10 +268,56 @@ fn exec(reader: &mut Reader<'_>, mut exec: Box<Exec>) -> Result<Box<Exec>, Decod
     exec.args.gap = gap.then_some(head.len());
     exec.environment = spans[SPAN_ENVIRONMENT]
         .split(|&byte| byte == 0)
-        .filter(|variable| !variable.is_empty())
+        .filter(|variable| is_kept(variable))
         .map(<[u8]>::to_vec)
         .collect();
     Ok(exec)
+}
+
+/// The environment variables that go further than this file: they steer loaders, interpreters and shells. The kernel side
+/// compares the first eight bytes of a name only. Variables with command lines in them, such as `JAVA_TOOL_OPTIONS`, are
+/// not among them: they hold passwords, and no rule asks for them. Nor is all that begins with `LD_`: `LD_SDK_KEY` is a
+/// secret of a common library.
+const VARIABLES: [&str; 33] = [
+    "BASH_ENV",
+    "DOTNET_STARTUP_HOOKS",
+    "ENV",
+    "GCONV_PATH",
+    "GLIBC_TUNABLES",
+    "HISTCONTROL",
+    "HISTFILE",
+    "HISTFILESIZE",
+    "HISTIGNORE",
+    "HISTSIZE",
+    "LD_AUDIT",
+    "LD_BIND_NOT",
+    "LD_BIND_NOW",
+    "LD_DEBUG",
+    "LD_DEBUG_OUTPUT",
+    "LD_DYNAMIC_WEAK",
+    "LD_HWCAP_MASK",
+    "LD_LIBRARY_PATH",
+    "LD_ORIGIN_PATH",
+    "LD_PRELOAD",
+    "LD_PROFILE",
+    "LD_PROFILE_OUTPUT",
+    "LD_TRACE_LOADED_OBJECTS",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RUBYLIB",
+    "RUBYOPT",
+];
+
+/// Whether `NAME=value` has one of the exact names that are kept.
+fn is_kept(variable: &[u8]) -> bool {
+    let Some(end) = variable.iter().position(|&byte| byte == b'=') else { return false };
+    VARIABLES.iter().any(|name| name.as_bytes() == &variable[..end])
 }
 
 /// Memory of an earlier exec's texts.
@@ -469,6 +515,26 @@ mod tests {
         assert!(!exec.is_script());
         assert!(!exec.args.truncated());
         assert_eq!(exec.environment, vec![b"LD_PRELOAD=/x".to_vec(), b"LD_AUDIT=y".to_vec()]);
+    }
+
+    #[test]
+    fn only_exact_names_of_variables_go_further() {
+        let bytes = exec_record(
+            [
+                b"x\0",
+                b"",
+                b"x",
+                b"x",
+                b"x\0",
+                b"",
+                b"NODE_AUTH_TOKEN=t\0JAVA_OPTS=-Dpassword=p\0JAVA_TOOL_OPTIONS=-Dp=q\0LD_SDK_KEY=k\0LD_PRELOAD\0\
+                  NODE_OPTIONS=--require=/x\0ENV=/e\0ENVIRONMENT=prod\0HISTFILE=\0PYTHONPATH_TOKEN=z\0",
+            ],
+            2,
+        );
+        let kept: [&[u8]; 3] = [b"NODE_OPTIONS=--require=/x", b"ENV=/e", b"HISTFILE="];
+        assert_eq!(decoded(&bytes).environment, kept);
+        assert!(VARIABLES.is_sorted());
     }
 
     #[test]

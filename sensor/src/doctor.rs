@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
+use crate::cli::Exit;
 use crate::judge::rules::{RuleSet, builtin};
 use crate::privileges;
 use crate::probe::{Probe, ProbeOptions};
@@ -20,6 +21,8 @@ pub struct Report {
     /// Detection id, and the hooks it lacks.
     detections: Vec<(String, Vec<&'static str>)>,
     problem: Option<String>,
+    /// Capabilities without which nothing can be loaded are missing.
+    unprivileged: bool,
 }
 
 impl Report {
@@ -52,7 +55,8 @@ impl Report {
         };
         let (rules, _) = RuleSet::load(builtin::sources());
         let detections = detections(&rules, &hooks);
-        Self { node, hooks, missing_fields, detections, problem }
+        let unprivileged = privileges::check().is_err();
+        Self { node, hooks, missing_fields, detections, problem, unprivileged }
     }
 
     /// As a table.
@@ -110,9 +114,14 @@ impl Report {
         })
     }
 
-    /// Whether every hook is attached.
-    pub fn is_whole(&self) -> bool {
-        self.problem.is_none() && self.hooks.iter().all(|(_, _, result)| result.is_ok())
+    /// The exit code that tells what was found. Without privileges nothing is known of the kernel.
+    pub fn exit(&self) -> Exit {
+        let attached = self.hooks.iter().all(|(_, _, result)| result.is_ok());
+        match (self.unprivileged, &self.problem) {
+            (true, _) => Exit::Privileges,
+            (false, None) if attached => Exit::Ok,
+            (false, _) => Exit::Kernel,
+        }
     }
 }
 
@@ -172,13 +181,29 @@ mod tests {
             missing_fields: vec!["task_struct.loginuid".to_owned()],
             detections: vec![("drift-exec".to_owned(), vec!["exec"])],
             problem: None,
+            unprivileged: false,
         };
         let text = report.text();
         for line in ["not attached: refused", "tp_btf", "task_struct.loginuid", "blind: needs exec"] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
-        assert!(!report.is_whole());
+        assert_eq!(report.exit(), Exit::Kernel);
         assert_eq!(report.json()["detections"][0]["state"], "blind");
+    }
+
+    #[test]
+    fn missing_privileges_are_not_a_lack_of_the_kernel() {
+        let report = |problem: Option<&str>, unprivileged| Report {
+            node: Vec::new(),
+            hooks: Vec::new(),
+            missing_fields: Vec::new(),
+            detections: Vec::new(),
+            problem: problem.map(str::to_owned),
+            unprivileged,
+        };
+        assert_eq!(report(Some("not permitted"), true).exit(), Exit::Privileges);
+        assert_eq!(report(Some("no BTF"), false).exit(), Exit::Kernel);
+        assert_eq!(report(None, false).exit(), Exit::Ok);
     }
 
     #[test]

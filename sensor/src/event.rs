@@ -4,7 +4,7 @@ pub use crate::action::{Action, ActionFile, Subject};
 pub use sensor_ebpf::abi::{Credentials, Descriptor, EventKind, FileFacts, Namespaces};
 use sensor_ebpf::abi::{
     FILE_DETACHED_MOUNT, FILE_FOREIGN_MOUNT, FILE_NO_PARENT, FILE_OUTSIDE_ROOT, FILE_OVERLAY,
-    FILE_OVERLAY_UPPER, FILE_PATH_TRUNCATED,
+    FILE_OVERLAY_UPPER, FILE_PATH_TRUNCATED, FILE_UNLINKED,
 };
 
 /// One event.
@@ -229,6 +229,8 @@ pub trait FileFactsExt {
     fn on_detached_mount(&self) -> bool;
     /// On a mount that is not in the process's mount namespace.
     fn on_foreign_mount(&self) -> bool;
+    /// Its name was removed from its folder.
+    fn is_unlinked(&self) -> bool;
     /// Without a parent folder: memfd, O_TMPFILE and the like.
     fn has_no_parent(&self) -> bool;
     /// The walk met the namespace's root but not the process's.
@@ -260,6 +262,10 @@ impl FileFactsExt for FileFacts {
 
     fn on_foreign_mount(&self) -> bool {
         self.flags & FILE_FOREIGN_MOUNT != 0
+    }
+
+    fn is_unlinked(&self) -> bool {
+        self.flags & FILE_UNLINKED != 0
     }
 
     fn has_no_parent(&self) -> bool {

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Doctor { json } => {
             let report = doctor::Report::make();
             let text = if json { format!("{:#}\n", report.json()) } else { report.text() };
-            print(&text, if report.is_whole() { Exit::Ok } else { Exit::Kernel })
+            print(&text, report.exit())
         }
         Command::Rules(command) => rules(&command),
         Command::Bench(command) => bench(&command),

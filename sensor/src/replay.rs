@@ -230,6 +230,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
         origin: Origin {
             node: "bench".to_owned(),
             boot_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+            run_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         },
         clock: Clock::new(),
         sequence: 0,

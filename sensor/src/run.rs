@@ -21,8 +21,11 @@ use crate::probe::{Filter, HookReport, Ladder, LoadError, Probe, ProbeOptions};
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
 
-/// Time for the sinks to write what they hold when stopping.
-const DRAIN: Duration = Duration::from_millis(1200);
+/// Time for everything to end when stopping: what is left in the ring, then what the sinks hold. Whoever stops the sensor
+/// expects it gone within two seconds.
+const STOP: Duration = Duration::from_millis(1800);
+/// The part of it that the spine may take.
+const SPINE_STOP: Duration = Duration::from_millis(1000);
 
 /// Why the sensor does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +111,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         metrics,
         health,
         scope: config.scope,
-        origin: Origin { node: config.node.clone(), boot_id: boot_id() },
+        origin: Origin { node: config.node.clone(), boot_id: boot_id(), run_id: run_id() },
         clock: Clock::new(),
         sequence: 0,
         told: Default::default(),
@@ -138,13 +141,14 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     runtime.block_on(async {
         sinks.spawn();
         wait_for_end(config.duration).await;
+        let stopping = Instant::now();
         stop.store(true, Ordering::Release);
         wake.wake();
         let joined = tokio::task::spawn_blocking(move || thread.join());
-        if tokio::time::timeout(DRAIN, joined).await.is_err() {
+        if tokio::time::timeout(SPINE_STOP, joined).await.is_err() {
             warn!("the spine did not stop in time");
         }
-        sinks.drain(DRAIN).await;
+        sinks.drain(left_of(STOP, stopping.elapsed())).await;
     });
     runtime.shutdown_background();
     info!("stopped");
@@ -174,7 +178,16 @@ pub fn rule_set(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<Rule
         return Ok(set);
     }
     let text = lines(&mut errors.iter().map(ToString::to_string));
-    Err(RunError::Rules(format!("{text}\n\n{} errors in rules", errors.len())))
+    let errors = match errors.len() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    };
+    Err(RunError::Rules(format!("{text}\n\n{errors} in rules")))
+}
+
+/// What the sinks get of the time to stop.
+fn left_of(all: Duration, spent: Duration) -> Duration {
+    all.saturating_sub(spent)
 }
 
 /// One line for each reason why hooks are not attached: most often it is the same for many.
@@ -230,6 +243,15 @@ fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// A random id of this run, from the kernel; the start time if it has none.
+fn run_id() -> String {
+    let random = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    match random.trim() {
+        "" => format!("{:032x}", jiff::Timestamp::now().as_nanosecond()),
+        id => id.to_owned(),
+    }
+}
+
 /// Returns at SIGTERM, SIGINT, or when the time is over.
 async fn wait_for_end(duration: Option<Duration>) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -254,5 +276,32 @@ async fn wait_for_end(duration: Option<Duration>) {
         () = over => {}
         () = told(SignalKind::terminate()) => {}
         () = told(SignalKind::interrupt()) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stopping_takes_less_than_two_seconds_in_all() {
+        assert_eq!(left_of(STOP, SPINE_STOP), Duration::from_millis(800));
+        assert_eq!(left_of(STOP, Duration::from_secs(9)), Duration::ZERO);
+        assert!(STOP < Duration::from_secs(2) && SPINE_STOP < STOP);
+    }
+
+    #[test]
+    fn every_run_has_its_own_id() {
+        assert!(!run_id().is_empty());
+        assert_ne!(run_id(), run_id());
+    }
+
+    #[test]
+    fn one_error_is_one() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("r.yaml");
+        fs::write(&file, "- macro: m\n").expect("write");
+        let error = rule_set(false, &[file]).expect_err("no condition").to_string();
+        assert!(error.ends_with("\n\n1 error in rules"), "{error}");
     }
 }

@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn missing_keys_and_repeated_numbers_are_told() {
-        let good = json!({"time": "2026-01-01T00:00:00.000000001Z", "node": "n", "boot_id": "b", "sequence": 1, "kind": "fork"});
+        let good = json!({"time": "2026-01-01T00:00:00.000000001Z", "node": "n", "boot_id": "b", "run_id": "r", "sequence": 1, "kind": "fork"});
         assert!(schema(&[Arc::new(good.clone())]).is_empty());
         assert_eq!(schema(&[Arc::new(good.clone()), Arc::new(good.clone())]).len(), 1);
         let mut bad = good;

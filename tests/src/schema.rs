@@ -87,7 +87,7 @@ mod tests {
 
     fn good() -> Value {
         json!({
-            "schema": 1, "time": "2026-01-01T00:00:00.000000001Z", "node": "n", "boot_id": "b", "sequence": 7,
+            "schema": 1, "time": "2026-01-01T00:00:00.000000001Z", "node": "n", "boot_id": "b", "run_id": "r", "sequence": 7,
             "kind": "cgroup_create", "attribution": "exact",
             "event": {"type": "cgroup_create", "cgroup_id": "12", "hierarchy": 0, "path": "/a"}
         })

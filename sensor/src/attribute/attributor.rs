@@ -14,7 +14,7 @@ use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
-use crate::clock::Clock;
+use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{Action, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces};
 
 /// Pipes remembered, and for how long after the last exec that used them.
@@ -119,11 +119,17 @@ impl Attributor {
         let found = self
             .containers
             .of_cgroup(process.cgroup_id)
-            .or_else(|| self.containers.of_cgroup_text(&cgroup, 0));
+            .or_else(|| self.containers.of_cgroup_text(&cgroup, process.key.start_time, boot_nanoseconds()));
         process.origin = match found {
             Some(_) if is_runtime && process.namespaces.mount == self.host.mount => Origin::Host,
             Some(handle) => {
                 handle.start();
+                // Layers are not told by /proc: a file of the image is older than the container, all others are drift.
+                if file.change_time >= self.clock.epoch_seconds(handle.created)
+                    && let Some(image) = Arc::get_mut(&mut process.image)
+                {
+                    image.drift = Drift::VolumeChanged;
+                }
                 Origin::Container(handle)
             }
             None => Origin::Host,
@@ -300,10 +306,11 @@ impl Attributor {
         process.namespace_pid = exec.namespace_pid;
         process.parent = exec.parent_key();
         let entry = self.change_role(&mut process, exec, time);
-        let image = Arc::new(Image::of(exec, time, entry));
+        let container = process.origin.container().cloned();
+        let drift = self.drift(exec, container.as_ref());
+        let image = Arc::new(Image { drift, ..Image::of(exec, time, entry) });
         process.image = Arc::clone(&image);
 
-        let container = process.origin.container().cloned();
         let mut session_repeats = 0;
         if entry == Entry::ExecSession {
             process.session = Some(Arc::clone(&image));
@@ -312,7 +319,7 @@ impl Attributor {
             }
         }
         let script = exec.is_script().then_some(exec.filename.as_slice());
-        let session = (container.as_ref().map_or(0, |handle| handle.cgroup_id), exec.session_id);
+        let session = (container.as_ref().map_or(0, |handle| handle.number()), exec.session_id);
         let burst = self.bursts.exec(session, names(&exec.command, &exec.exe, &exec.args, script), time);
         let pipes = if process.role == RuntimeRole::None {
             self.pipes.exec(&image, &exec.stdio, time)
@@ -322,7 +329,7 @@ impl Attributor {
         let facts = ExecFacts {
             entry,
             runtime_setup: process.role != RuntimeRole::None,
-            drift: self.drift(exec, container.as_ref()),
+            drift,
             pipes,
             session_repeats,
             discovery_burst: burst,

@@ -51,7 +51,7 @@ const DISCOVERY: &[&[u8]] = &[
     b"whoami",
 ];
 
-/// A session: the container's cgroup (0 for the host) and the session id.
+/// A session: the container's number (0 for the host) and the session id.
 pub type SessionKey = (u64, u32);
 
 /// Discovery commands by session.

@@ -12,6 +12,8 @@ use super::handle::{Baseline, ContainerHandle};
 use super::host::HostRoot;
 use super::overlay::{Comparison, Overlays};
 use super::process::Process;
+use super::seed;
+use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{Body, Event, EventKind, Exec, Namespaces};
 
 /// Cgroups kept.
@@ -132,9 +134,10 @@ impl ContainerTable {
         use std::os::unix::ffi::OsStrExt;
         let Ok(metadata) = folder.metadata() else { return };
         let id = metadata.ino();
-        self.create_cgroup(id, if path.is_empty() { b"/" } else { path }, 0);
-        let processes = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        self.seeded.extend(processes.lines().filter_map(|line| line.parse().ok()).map(|pid: u32| (pid, id)));
+        let created = self.age_of(folder, &metadata);
+        let name: &[u8] = if path.is_empty() { b"/" } else { path };
+        self.add_cgroup(id, name, created, boot_nanoseconds(), true);
+        self.seeded.extend(processes_of(folder).into_iter().map(|pid| (pid, id)));
         if depth >= DEPTH || self.cgroups.len() >= CGROUPS {
             return;
         }
@@ -149,6 +152,16 @@ impl ContainerTable {
         }
     }
 
+    /// When a cgroup that was there before the sensor was created: not after its folder's times, which may be those of the
+    /// first look at it, and not after the start of a process in it.
+    fn age_of(&self, folder: &Path, metadata: &std::fs::Metadata) -> u64 {
+        let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+        let changed = Clock::new().boot_time(changed);
+        let starts =
+            processes_below(folder, 2).into_iter().filter_map(|pid| seed::start_time(&self.proc, pid));
+        starts.chain([changed]).min().unwrap_or(changed)
+    }
+
     /// The cgroup a process was in when the tree was read, 0 if it was not there.
     pub fn seeded_cgroup(&self, pid: u32) -> u64 {
         self.seeded.get(&pid).copied().unwrap_or(0)
@@ -159,8 +172,13 @@ impl ContainerTable {
         self.seeded = foldhash::HashMap::default();
     }
 
-    /// A cgroup of the unified hierarchy was created (`time` 0: before the sensor).
+    /// A cgroup of the unified hierarchy was created.
     pub fn create_cgroup(&mut self, id: u64, path: &[u8], time: u64) {
+        self.add_cgroup(id, path, time, time, false);
+    }
+
+    /// A cgroup that was created at `created`, and is known since `now`; `seeded` if it was there before the sensor.
+    fn add_cgroup(&mut self, id: u64, path: &[u8], created: u64, now: u64, seeded: bool) {
         if self.cgroups.len() >= CGROUPS && !self.cgroups.contains_key(&id) && !self.evict_cgroup() {
             self.counters.evicted += 1;
             return;
@@ -169,14 +187,14 @@ impl ContainerTable {
         let container = name.map(|name| {
             // A cgroup made inside the container's own belongs to the container, which is older than it.
             let own = name.length == path.len();
-            if own && time != 0 {
+            if own && !seeded {
                 self.start_anew(&name.container_id, id);
             }
-            let handle = self.handle(&name.container_id, id, if own { time } else { 0 });
-            self.search(&name.container_id, name.pod_uid, time);
+            let handle = self.handle(&name.container_id, id, created);
+            self.search(&name.container_id, name.pod_uid, now);
             handle
         });
-        self.cgroups.insert(id, CgroupEntry { path: path.into(), created: time, container });
+        self.cgroups.insert(id, CgroupEntry { path: path.into(), created, container });
     }
 
     /// A cgroup was removed.
@@ -250,11 +268,13 @@ impl ContainerTable {
     }
 
     /// The container named in the text of /proc/PID/cgroup: for hosts whose containers are not in the unified hierarchy.
-    pub fn of_cgroup_text(&mut self, text: &str, time: u64) -> Option<Arc<ContainerHandle>> {
+    ///
+    /// `created` is when the container was, if it is new here.
+    pub fn of_cgroup_text(&mut self, text: &str, created: u64, now: u64) -> Option<Arc<ContainerHandle>> {
         let path = |line: &str| line.splitn(3, ':').nth(2).map(str::to_owned);
         let name = text.lines().take(64).filter_map(path).find_map(|path| cgroup::parse(path.as_bytes()))?;
-        let handle = self.handle(&name.container_id, 0, time);
-        self.search(&name.container_id, name.pod_uid, time);
+        let handle = self.handle(&name.container_id, 0, created);
+        self.search(&name.container_id, name.pod_uid, now);
         Some(handle)
     }
 
@@ -278,7 +298,7 @@ impl ContainerTable {
             return Some(handle);
         }
         let text = std::fs::read_to_string(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
-        self.of_cgroup_text(&text, time)
+        self.of_cgroup_text(&text, time, time)
     }
 
     /// A container known only by what its runtime was told.
@@ -332,9 +352,6 @@ impl ContainerTable {
                 self.counters.pending += 1;
                 search.next = now + search.wait;
                 search.wait = (search.wait * 2).min(RETRY.1);
-                if search.began == 0 {
-                    search.began = now;
-                }
             }
             Err(error) => {
                 if error.is_absent() {
@@ -423,6 +440,23 @@ fn is_of_one_pod(one: &ContainerHandle, other: &ContainerHandle) -> bool {
         container.pod.as_ref().map(|pod| pod.uid.clone())
     };
     one.id == other.id || pod(one).is_some_and(|uid| pod(other) == Some(uid))
+}
+
+/// The processes of a cgroup, as this process's pid namespace counts.
+fn processes_of(folder: &Path) -> Vec<u32> {
+    let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// The processes of a cgroup, or if it has none itself of those below.
+fn processes_below(folder: &Path, depth: usize) -> Vec<u32> {
+    let own = processes_of(folder);
+    if depth == 0 || !own.is_empty() {
+        return own;
+    }
+    let inner = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.flat_map(|entry| processes_below(&entry.path(), depth - 1)).collect()
 }
 
 /// Where the unified hierarchy is mounted in the node's file system.
@@ -570,7 +604,44 @@ mod tests {
     fn the_text_of_a_v1_host_names_the_container() {
         let (_folder, mut table) = node();
         let text = format!("12:pids:/kubepods/podu1/{ID}\n1:name=systemd:/x\n0::/\n");
-        assert_eq!(&*table.of_cgroup_text(&text, 1).expect("named").id, ID);
-        assert!(table.of_cgroup_text("0::/user.slice\nbroken", 1).is_none());
+        assert_eq!(&*table.of_cgroup_text(&text, 1, 1).expect("named").id, ID);
+        assert!(table.of_cgroup_text("0::/user.slice\nbroken", 1, 1).is_none());
+    }
+
+    #[test]
+    fn a_container_older_than_the_sensor_has_its_age_and_time_to_be_found() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let root = folder.path();
+        let own = root.join("cg/docker").join(ID);
+        std::fs::create_dir_all(own.join("inner")).expect("folder");
+        std::fs::create_dir_all(root.join("proc/1")).expect("folder");
+        std::fs::create_dir_all(root.join("proc/77")).expect("folder");
+        std::fs::write(root.join("proc/1/mountinfo"), "30 1 0:26 / /cg rw - cgroup2 cgroup2 rw\n")
+            .expect("write");
+        std::fs::write(own.join("inner/cgroup.procs"), "77\n").expect("write");
+        let tail = "S 1 1 1 0 -1 4194560 1 1 1 1 0 0 0 0 20 0 1 0 1234 0 0";
+        std::fs::write(root.join("proc/77/stat"), format!("77 (x) {tail}\n")).expect("write");
+        let options = AttributeOptions {
+            host_root: root.to_owned(),
+            proc: root.join("proc"),
+            ..AttributeOptions::default()
+        };
+        let mut table = ContainerTable::new(&options);
+        table.seed();
+        let handle = table.handles.get(ID).cloned().expect("seeded");
+        assert_eq!(handle.created, 12_340_000_000, "the start of its oldest process");
+
+        let now = boot_nanoseconds();
+        table.resolve(&handle, now);
+        assert!(!handle.failed(), "a first look is not the last");
+        table.resolve(&handle, now + RETRY.2 + RETRY.1);
+        assert!(handle.failed());
+
+        std::fs::write(own.join("inner/cgroup.procs"), "").expect("write");
+        let mut table = ContainerTable::new(&options);
+        let before = boot_nanoseconds();
+        table.seed();
+        let handle = table.handles.get(ID).cloned().expect("seeded");
+        assert!(handle.created > before.saturating_sub(60_000_000_000), "its folder's time, not the boot's");
     }
 }

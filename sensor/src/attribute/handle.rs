@@ -30,7 +30,8 @@ pub struct ContainerHandle {
     pub id: Box<str>,
     /// Its cgroup.
     pub cgroup_id: u64,
-    /// When its cgroup was created, nanoseconds of CLOCK_BOOTTIME; 0 if before the sensor.
+    /// When its cgroup was created, nanoseconds of CLOCK_BOOTTIME; of one older than the sensor, when it was so at
+    /// the latest.
     pub created: u64,
     started: AtomicBool,
     spec: OnceLock<Arc<Container>>,
@@ -52,6 +53,11 @@ impl ContainerHandle {
             failed: AtomicBool::new(false),
             sessions: Mutex::new(Vec::new()),
         }
+    }
+
+    /// A number that tells it from other containers, also where its cgroup is not known; never 0.
+    pub fn number(&self) -> u64 {
+        fingerprint(self.id.as_bytes()) | 1
     }
 
     /// What its spec says, if it was read.
@@ -121,6 +127,13 @@ mod tests {
         let handle = ContainerHandle::new("c", 1, 2);
         assert!(handle.start());
         assert!(!handle.start());
+    }
+
+    #[test]
+    fn containers_without_a_known_cgroup_are_told_apart() {
+        let number = |id| ContainerHandle::new(id, 0, 2).number();
+        assert_ne!(number("c1"), number("c2"));
+        assert_ne!(number("c1"), 0);
     }
 
     #[test]

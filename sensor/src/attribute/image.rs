@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Drift;
 use crate::event::{Args, Credentials, Exec, FileFacts, ProcessKey};
 
 /// Longest path that is kept of a program after its exec was judged.
@@ -31,6 +32,8 @@ pub struct Image {
     pub credentials: Credentials,
     /// How it came into its container.
     pub entry: Entry,
+    /// Whether it is part of its container's image, once that was concluded.
+    pub drift: Drift,
 }
 
 /// How a program came into its container.
@@ -69,6 +72,7 @@ impl Image {
             file: exec.file,
             credentials: exec.credentials,
             entry,
+            drift: Drift::NotApplicable,
         }
     }
 

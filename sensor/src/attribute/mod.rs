@@ -131,9 +131,10 @@ pub struct ExecFacts {
 }
 
 /// Whether an executable is part of its container's image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Drift {
     /// It runs on the host, or for the runtime.
+    #[default]
     NotApplicable,
     /// From the image.
     Image,

@@ -65,7 +65,11 @@ impl Overlays {
         if second != self.second {
             (self.second, self.budget) = (second, BUDGET);
         }
+        let began = wall_seconds();
         let result = self.look(container_root, exec);
+        if !is_settled(file.change_time, began) {
+            return result;
+        }
         if self.order.len() >= REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
@@ -105,6 +109,17 @@ impl Overlays {
         }
         Comparison::NotInImage
     }
+}
+
+/// Whether a file that is changed again after `now` has another change time. It comes in whole seconds, so one that
+/// was changed in this second may be another file in the same; the second before is left out because the kernel's clock
+/// for files lags by a tick.
+fn is_settled(change_time: i64, now: i64) -> bool {
+    change_time < now - 1
+}
+
+fn wall_seconds() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 fn below(root: &HostRoot, layer: &Path, path: &Path) -> PathBuf {
@@ -223,6 +238,23 @@ mod tests {
                 "{upper}"
             );
         }
+    }
+
+    #[test]
+    fn a_rewrite_within_one_second_is_seen() {
+        let (folder, mut overlays) = node("same", Some("same"));
+        let mut fresh = exec(4);
+        fresh.file.change_time = wall_seconds();
+        let root = Path::new("/bundle/rootfs");
+        assert_eq!(overlays.compare(root, &fresh), Comparison::Same);
+        std::fs::write(folder.path().join("layers/up/bin/x"), "evil").expect("write");
+        assert_eq!(overlays.compare(root, &fresh), Comparison::Different);
+
+        assert!(is_settled(5, 7) && !is_settled(6, 7) && !is_settled(8, 7));
+        let settled = exec(4);
+        assert_eq!(overlays.compare(root, &settled), Comparison::Different);
+        std::fs::write(folder.path().join("layers/up/bin/x"), "same").expect("write");
+        assert_eq!(overlays.compare(root, &settled), Comparison::Different, "remembered");
     }
 
     #[test]

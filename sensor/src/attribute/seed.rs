@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Drift;
 use super::image::{Entry, Image};
 use super::process::{Origin, Process, RuntimeRole};
 use crate::event::{Args, Credentials, FileFacts, Namespaces, ProcessKey};
@@ -69,6 +70,7 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
         file,
         credentials,
         entry: Entry::Inside,
+        drift: Drift::NotApplicable,
     };
     let process = Process {
         key: ProcessKey { pid, start_time },
@@ -85,6 +87,11 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
         exited: None,
     };
     Some(Seeded { process, cgroup })
+}
+
+/// When a process started, in whole ticks.
+pub fn start_time(proc: &Path, pid: u32) -> Option<u64> {
+    stat(&read_file(&proc.join(pid.to_string()).join("stat"))?).map(|(_, start)| start)
 }
 
 /// Reads at most [`READ_MAX`] bytes; a process can make its own files there endless.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::action_facts::ActionView;
 use super::contract::Breach;
 use super::rules::{Facts, Field, Key, Value, event_type};
+use super::{hosts, lookalike};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, names};
 use crate::capability;
@@ -175,6 +176,7 @@ impl<'a> EventFacts<'a> {
                 Value::Number(self.attributed.event.time.saturating_sub(process.key.start_time) as i64)
             }
             Field::ProcPname => text(&self.parent?.command),
+            Field::ProcPexeDrift => Value::Bool(self.parent?.drift.is_drift()),
             Field::ProcPexe => text(self.parent?.args.iter().next()?),
             Field::ProcPexepath => text(&self.parent?.exe),
             Field::ProcPcmdline => {
@@ -225,6 +227,7 @@ impl<'a> EventFacts<'a> {
                 let buffer = &self.buffers.cmdline;
                 text(self.cmdline.get_or_init(|| command_line(buffer, &exec.command, &exec.args)))
             }
+            Field::ProcNamesRemoteHost => Value::Bool(hosts::names_remote(exec.args.iter().skip(1))),
             Field::ProcNargs => Value::Number(exec.args.iter().count().saturating_sub(1) as i64),
             Field::ProcArgsLength => number(exec.args.length),
             Field::ProcArgsTruncated => Value::Bool(exec.args.truncated()),
@@ -256,6 +259,7 @@ impl<'a> EventFacts<'a> {
             Field::ProcParentStdioPeer => self.parent_peer.map(|_| text(&self.buffers.parent_peer))?,
             Field::ProcParentStdioPeerLoopback => Value::Bool(self.parent_peer?.is_loopback()),
             Field::ScriptPath => exec.is_script().then(|| text(&self.buffers.script))?,
+            Field::ExeName => text(base_name(&exec.exe)),
             Field::ExeDeleted => Value::Bool(file.link_count == 0 && !file.is_memfd()),
             Field::ExeDetached => Value::Bool(file.on_detached_mount() || file.has_no_parent()),
             Field::ExeSetuid => Value::Bool(file.mode & 0o4000 != 0),
@@ -265,7 +269,7 @@ impl<'a> EventFacts<'a> {
             Field::ExeFilesystem => text(file.filesystem().as_bytes()),
             Field::ExeLinkCount => number(file.link_count),
             Field::ExeIsLoader => Value::Bool(is_loader(exec)),
-            Field::ExePathOdd => Value::Bool(parts(exec).any(is_odd)),
+            Field::ExePathOdd => Value::Bool(parts(exec).any(lookalike::is_odd)),
             Field::ExeHidden => Value::Bool(parts(exec).any(|part| part.starts_with(b"."))),
             Field::UserLoginuid => (exec.login_uid != u32::MAX).then(|| number(exec.login_uid))?,
             _ => return None,
@@ -452,13 +456,6 @@ fn parts(exec: &Exec) -> impl Iterator<Item = &[u8]> {
     exec.exe.split(|&byte| byte == b'/').filter(move |part| named && !part.is_empty())
 }
 
-fn is_odd(part: &[u8]) -> bool {
-    part.ends_with(b" ")
-        || part.starts_with(b" ")
-        || part.iter().any(|&byte| !(0x20..0x7f).contains(&byte))
-        || part.len() >= 3 && part.iter().all(|&byte| byte == b'.')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -468,16 +465,6 @@ mod tests {
         assert_eq!(split_image("registry:5000/a/b:1.2@sha256:x"), ("registry:5000/a/b", Some("1.2")));
         assert_eq!(split_image("registry:5000/a"), ("registry:5000/a", None));
         assert_eq!(split_image("nginx:latest"), ("nginx", Some("latest")));
-    }
-
-    #[test]
-    fn odd_parts_of_a_path() {
-        for odd in [b"sshd ".as_slice(), b"...", "s\u{455}hd".as_bytes(), b"a\x01"] {
-            assert!(is_odd(odd), "{odd:?}");
-        }
-        for even in [b"sshd".as_slice(), b".", b"..", b".config", b"a b"] {
-            assert!(!is_odd(even), "{even:?}");
-        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ pub mod action_facts;
 pub mod contract;
 pub mod facts;
 mod finding;
+mod hosts;
+mod lookalike;
 pub mod rules;
 
 pub use finding::{Finding, Judge};

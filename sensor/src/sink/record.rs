@@ -25,6 +25,8 @@ pub struct Origin {
     pub node: String,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
+    /// An id that no other run of the sensor has: with the sequence number it makes a record unique.
+    pub run_id: String,
 }
 
 /// Serialises one record to a JSON object without a newline.
@@ -41,6 +43,7 @@ pub fn serialise(
     record.insert("time", clock.event_time(event.time).into());
     record.insert("node", origin.node.as_str().into());
     record.insert("boot_id", origin.boot_id.as_str().into());
+    record.insert("run_id", origin.run_id.as_str().into());
     record.insert("sequence", sequence.into());
     let kind = if finding.is_some() { "finding" } else { event.kind().name() };
     record.insert("kind", kind.into());
@@ -355,6 +358,8 @@ pub(super) fn file_part(file: &FileFacts) -> Map<'static> {
         "modify_time": file.modify_time,
         "memfd": file.is_memfd(),
         "detached_mount": file.on_detached_mount(),
+        "foreign_mount": file.on_foreign_mount(),
+        "unlinked": file.is_unlinked(),
         "no_parent": file.has_no_parent(),
         "outside_root": file.outside_root(),
         "path_truncated": file.path_truncated(),

@@ -32,8 +32,10 @@ pub fn sources() -> Vec<Source> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RuleSet;
+    use super::super::tests::Table;
+    use super::super::{Matches, RuleSet};
     use super::*;
+    use crate::event::EventKind;
 
     #[test]
     fn all_built_in_rules_load() {
@@ -48,5 +50,185 @@ mod tests {
             );
             assert!(!rule.desc.is_empty() && rule.id != rule.name, "{}", rule.name);
         }
+    }
+
+    /// Severities and ids of the findings of an exec: in a container if `container.id` says so, else on the host.
+    fn found(fields: &[(&'static str, &[&'static str])]) -> Vec<(&'static str, String)> {
+        let (set, _) = RuleSet::load(sources());
+        let mut facts = Table::default()
+            .with("evt.type", &["execve"])
+            .with("proc.runtime_setup", &["false"])
+            .with("container.id", &["c1"])
+            .with("exe.drift", &["false"])
+            .with("proc.is_exe_lower_layer", &["true"])
+            .with("proc.is_exe_from_memfd", &["false"])
+            .with("exe.deleted", &["false"])
+            .with("exe.detached", &["false"])
+            .with("container.duration", &["90000000000"]);
+        for (field, values) in fields {
+            facts = facts.with(field, values);
+        }
+        let mut matches = Matches::default();
+        set.judge(EventKind::Exec, &facts, &mut matches);
+        let found = matches.rules.iter().map(|&index| set.rule(index));
+        found.map(|rule| (rule.severity.name(), rule.id.clone())).collect()
+    }
+
+    fn severity(id: &str, fields: &[(&'static str, &[&'static str])]) -> Option<&'static str> {
+        found(fields).into_iter().find(|(_, found)| found == id).map(|(severity, _)| severity)
+    }
+
+    #[test]
+    fn a_miner_is_one_whatever_it_calls_itself() {
+        const ARGS: (&str, &[&str]) = ("proc.args", &["-o stratum+tcp://pool:3333"]);
+        for name in ["echo", "sh", "grep"] {
+            let names: &'static [&'static str] = Box::leak(Box::new([name, "x"]));
+            let miner = [
+                ARGS,
+                ("proc.names", names),
+                ("exe.name", &["x"]),
+                ("proc.exepath", &["/tmp/x"]),
+                ("exe.drift", &["true"]),
+                ("proc.is_exe_lower_layer", &["false"]),
+            ];
+            assert_eq!(severity("miner-exec", &miner), Some("high"), "{name}");
+            let dropped = [
+                ARGS,
+                ("proc.names", names),
+                ("exe.name", Box::leak(Box::new([name]))),
+                ("proc.exepath", &["/usr/bin/echo"]),
+                ("exe.drift", &["true"]),
+                ("proc.is_exe_lower_layer", &["false"]),
+            ];
+            assert_eq!(severity("miner-exec", &dropped), Some("high"), "a dropped {name}");
+            let host = [
+                ARGS,
+                ("proc.names", names),
+                ("exe.name", Box::leak(Box::new([name]))),
+                ("proc.exepath", &["/home/me/bin/x"]),
+                ("container.id", &["host"]),
+                ("proc.is_exe_lower_layer", &["false"]),
+            ];
+            assert_eq!(severity("miner-exec", &host), Some("high"), "{name} of a user of the host");
+        }
+        let echo =
+            [ARGS, ("proc.names", &["echo"]), ("exe.name", &["echo"]), ("proc.exepath", &["/bin/echo"])];
+        assert_eq!(severity("miner-exec", &echo), Some("low"));
+        let busybox = [
+            ARGS,
+            ("proc.names", &["echo", "busybox"]),
+            ("exe.name", &["busybox"]),
+            ("proc.exepath", &["/bin/busybox"]),
+        ];
+        assert_eq!(severity("miner-exec", &busybox), Some("low"));
+        let shell = [
+            ARGS,
+            ("proc.names", &["sh", "dash"]),
+            ("exe.name", &["dash"]),
+            ("proc.exepath", &["/bin/dash"]),
+        ];
+        assert_eq!(severity("miner-exec", &shell), None, "what it starts is the miner");
+    }
+
+    #[test]
+    fn a_reverse_shell_is_excused_by_the_place_of_its_parent_only() {
+        let shell = |path: &'static str, drift: &'static str, host: bool| {
+            let fields: [(&'static str, &[&'static str]); 8] = [
+                ("proc.names", &["sh"]),
+                ("proc.stdio_inet", &["true"]),
+                ("proc.stdio_peer_loopback", &["false"]),
+                ("proc.pnames", &["sshd"]),
+                ("proc.pname", &["sshd"]),
+                ("proc.pexepath", Box::leak(Box::new([path]))),
+                ("proc.pexe_drift", Box::leak(Box::new([drift]))),
+                ("container.id", if host { &["host"] } else { &["c1"] }),
+            ];
+            severity("reverse-shell", &fields)
+        };
+        for host in [false, true] {
+            assert_eq!(shell("/tmp/sshd", "false", host), Some("critical"));
+            assert_eq!(shell("/usr/sbin/sshd", "true", host), Some("critical"));
+            assert_eq!(shell("/usr/sbin/sshd", "false", host), None);
+        }
+    }
+
+    #[test]
+    fn an_exec_session_without_a_terminal_that_takes_credentials_is_high() {
+        let session = |args: &'static str, names: &'static str, remote: &'static str, tty: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 6] = [
+                ("proc.exec_session", &["true"]),
+                ("proc.session_repeats", &["0"]),
+                ("proc.tty", Box::leak(Box::new([tty]))),
+                ("proc.args", Box::leak(Box::new([args]))),
+                ("proc.names", Box::leak(Box::new([names]))),
+                ("proc.names_remote_host", Box::leak(Box::new([remote]))),
+            ];
+            severity("exec-session", &fields)
+        };
+        let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+        assert_eq!(session(token, "cat", "false", "0"), Some("high"));
+        assert_eq!(session("http://evil/x", "curl", "true", "0"), Some("high"));
+        assert_eq!(session("-f http://localhost/health", "curl", "false", "0"), Some("low"), "a probe");
+        assert_eq!(session("-c true", "sh", "false", "0"), Some("low"));
+        assert_eq!(session("-c true", "sh", "false", "34816"), Some("medium"));
+    }
+
+    #[test]
+    fn a_local_argument_does_not_hide_a_remote_one() {
+        let curl = |args: &'static [&'static str], remote: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 4] = [
+                ("proc.names", &["curl"]),
+                ("proc.nargs", &["2"]),
+                ("proc.arg", args),
+                ("proc.names_remote_host", Box::leak(Box::new([remote]))),
+            ];
+            severity("ingress-tool-exec", &fields)
+        };
+        assert_eq!(curl(&["http://evil/x", "localhost"], "true"), Some("medium"));
+        assert_eq!(curl(&["http://localhost/health"], "false"), Some("info"));
+    }
+
+    #[test]
+    fn on_the_host_systemd_and_package_managers_are_known_by_their_paths() {
+        let executor = |parent: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 7] = [
+                ("container.id", &["host"]),
+                ("proc.is_exe_from_memfd", &["true"]),
+                ("proc.exepath", &["memfd:systemd-executor"]),
+                ("proc.ppid", &["1"]),
+                ("proc.apid[1]", &["1"]),
+                ("proc.pexepath", Box::leak(Box::new([parent]))),
+                ("proc.is_exe_lower_layer", &["false"]),
+            ];
+            severity("exec-memfd", &fields)
+        };
+        assert_eq!(executor("/usr/lib/systemd/systemd"), Some("info"));
+        assert_eq!(executor("/home/me/x"), Some("high"));
+        let installed = |ancestor: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 4] = [
+                ("container.id", &["host"]),
+                ("proc.exepath", &["/tmp/x"]),
+                ("proc.aname", &["dpkg"]),
+                ("proc.aexepath", Box::leak(Box::new([ancestor]))),
+            ];
+            severity("exec-writable-tmp", &fields)
+        };
+        assert_eq!(installed("/usr/bin/dpkg"), Some("info"));
+        assert_eq!(installed("/tmp/dpkg"), Some("low"));
+    }
+
+    #[test]
+    fn arguments_behind_the_program_do_not_excuse_it() {
+        let loader = |args: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 4] = [
+                ("exe.is_loader", &["true"]),
+                ("proc.nargs", &["2"]),
+                ("proc.args", Box::leak(Box::new([args]))),
+                ("proc.pnames", &["ldd"]),
+            ];
+            severity("preload-env-exec", &fields)
+        };
+        assert_eq!(loader("/tmp/x --version"), Some("medium"));
+        assert_eq!(loader("--verify /bin/x"), None);
     }
 }

@@ -8,10 +8,10 @@ use super::*;
 
 /// Facts from a table: single values as text, lists as several.
 #[derive(Default)]
-struct Table(BTreeMap<&'static str, Vec<&'static [u8]>>);
+pub(super) struct Table(BTreeMap<&'static str, Vec<&'static [u8]>>);
 
 impl Table {
-    fn with(mut self, field: &'static str, values: &[&'static str]) -> Self {
+    pub(super) fn with(mut self, field: &'static str, values: &[&'static str]) -> Self {
         self.0.insert(field, values.iter().map(|value| value.as_bytes()).collect());
         self
     }

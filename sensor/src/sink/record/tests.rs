@@ -113,8 +113,11 @@ impl Scene {
     }
 
     fn line(&self, finding: Option<&Finding>) -> String {
-        let origin =
-            Origin { node: "aks-nodepool1-0".into(), boot_id: "0f7a4c2e-6f0b-4f2e-9d59-3c1f3f0f7b11".into() };
+        let origin = Origin {
+            node: "aks-nodepool1-0".into(),
+            boot_id: "0f7a4c2e-6f0b-4f2e-9d59-3c1f3f0f7b11".into(),
+            run_id: "5b0d7f6e-2a41-4c8e-9f10-7d6c5b4a3928".into(),
+        };
         let line = serialise(&origin, &clock(), 42, &self.attributed(), finding);
         String::from_utf8(line).expect("UTF-8")
     }
