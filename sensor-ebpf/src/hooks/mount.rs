@@ -43,10 +43,7 @@ fn describe(action: &mut Action, super_block: Structure<Probed>) {
     let has_device = differs(super_block.pointer(offset!(super_block.bdev)) as u64, 0);
     let needs_device = u64::from(kind.field::<u32>(offset!(filesystem_type.flags))) & NEEDS_DEVICE;
     action.value(SUPERBLOCK_VALUE_DEVICE, u64::from(super_block.field::<u32>(offset!(super_block.dev))));
-    action.value(
-        SUPERBLOCK_VALUE_FLAGS,
-        super_block.field::<u64>(offset!(super_block.flags)) & 0xffff_ffff,
-    );
+    action.value(SUPERBLOCK_VALUE_FLAGS, super_block.field::<u64>(offset!(super_block.flags)) & 0xffff_ffff);
     action.value(
         SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
         u64::from(owner.field::<u32>(offset!(user_namespace.level))),

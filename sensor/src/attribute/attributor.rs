@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sensor_ebpf::abi::{
-    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE,
-};
+use sensor_ebpf::abi::{DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE};
 
 use super::burst::Bursts;
 use super::containers::{ContainerTable, all_namespaces};

@@ -86,7 +86,9 @@ impl<'a> ActionView<'a> {
                 EventKind::Superblock => bytes(self.facts.mount_point.as_deref()?),
                 _ => bytes(&file?.path),
             },
-            Field::MountBind => Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_BIND != 0),
+            Field::MountBind => {
+                Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_BIND != 0)
+            }
             Field::MountRemount => {
                 Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_REMOUNT != 0)
             }
