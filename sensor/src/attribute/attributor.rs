@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sensor_ebpf::abi::{DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE};
 
 use super::burst::Bursts;
-use super::containers::ContainerTable;
+use super::containers::{ContainerTable, all_namespaces};
 use super::host::HostRoot;
 use super::image::{Entry, Image, names};
 use super::pipes::{PipeLinks, Pipes};
@@ -194,9 +194,14 @@ impl Attributor {
         if let Some(handle) = origin.as_ref().and_then(Origin::container) {
             self.containers.resolve(handle, event.time);
         }
+        let elsewhere = key
+            .and_then(|key| self.processes.get(key))
+            .map(|process| self.containers.elsewhere(process, event))
+            .unwrap_or_default();
+        let (left_cgroup, mut namespace_owners) = elsewhere;
+        // The kernel gives the number of a namespace that is gone to the next one: somebody else must live in it.
+        namespace_owners.retain(|(number, _)| self.is_lived_in(*number, origin.as_ref()));
         let process = key.and_then(|key| self.processes.get(key)).map(|process| &*process);
-        let elsewhere = process.map(|process| self.containers.elsewhere(process, event)).unwrap_or_default();
-        let (left_cgroup, namespace_owners) = elsewhere;
         let container = process.and_then(|process| process.origin.container());
         let attribution = match process {
             Some(process) => attribution(process),
@@ -213,6 +218,17 @@ impl Attributor {
             left_cgroup,
             namespace_owners,
         }
+    }
+
+    /// Whether a process of another container than that of `own` is in a namespace.
+    fn is_lived_in(&self, number: u32, own: Option<&Origin>) -> bool {
+        let own = own.and_then(Origin::container);
+        self.processes.iter().any(|process| {
+            let container = process.origin.container();
+            process.exited.is_none()
+                && container.is_some_and(|other| own.is_none_or(|own| !Arc::ptr_eq(other, own)))
+                && all_namespaces(&process.namespaces).contains(&number)
+        })
     }
 
     fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {

@@ -374,7 +374,7 @@ impl ContainerTable {
         let hosts = all_namespaces(host);
         for inum in all_namespaces(&baseline.namespaces) {
             if inum != 0 && !hosts.contains(&inum) && self.namespaces.len() < NAMESPACES {
-                self.namespaces.entry(inum).or_insert_with(|| Arc::clone(handle));
+                self.namespaces.insert(inum, Arc::clone(handle));
             }
         }
     }
@@ -428,7 +428,8 @@ impl ContainerTable {
 /// Where a process is that is not where its container is; see [`ContainerTable::elsewhere`].
 pub type Elsewhere = (Option<String>, Vec<(u32, Arc<ContainerHandle>)>);
 
-fn all_namespaces(namespaces: &Namespaces) -> [u32; 8] {
+/// The inode numbers of all namespaces; they are unique over all kinds.
+pub fn all_namespaces(namespaces: &Namespaces) -> [u32; 8] {
     let Namespaces { mount, pid, network, ipc, uts, cgroup, time, user } = *namespaces;
     [mount, pid, network, ipc, uts, cgroup, time, user]
 }
