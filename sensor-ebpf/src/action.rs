@@ -5,7 +5,7 @@ use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use sensor_ebpf::abi::{
     ACTION_TEXTS, ACTION_VALUES, ActionRecord, FileFacts, MISSING, PLAIN_TEXT_MAX, RESULT_NOT_KNOWN,
     SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
-    Subject, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
+    Subject, TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::contained::is_contained;
@@ -18,6 +18,8 @@ use crate::path::{Place, Walker, walk};
 /// Slots of each CPU. Trampolines run with preemption: a second task may enter a hook on the same CPU while the first
 /// waits, and must not write to the same record.
 pub const SLOTS_PER_CPU: u32 = 2;
+/// Longest of further arguments.
+const ARGUMENT_MAX: u32 = 256;
 
 /// One record's work space.
 #[repr(C)]
@@ -122,12 +124,6 @@ impl Action {
         }
     }
 
-    /// The outcome: 0 or a negative error number.
-    #[inline(always)]
-    pub fn result(&mut self, result: i32) {
-        self.record().result = result;
-    }
-
     /// The file it is about: facts and path.
     #[inline(always)]
     pub fn file(&mut self, file: &File) {
@@ -148,10 +144,22 @@ impl Action {
         record.other_file.flags |= flags;
     }
 
-    /// Facts of an inode alone, without path.
+    /// The path of the file from the root of its own file system, whatever is mounted where. Call it after the files.
     #[inline(always)]
-    pub fn inode(&mut self, file: &File) {
-        read_inode(file, &mut self.record().file);
+    pub fn filesystem_path(&mut self, file: &File) {
+        // Without a mount, and with a root that none is, the walk follows folders alone.
+        let nowhere = core::ptr::null();
+        let place = Place { root_vfsmount: 1 as *const u8, root_dentry: nowhere, mount_namespace: nowhere };
+        let (length, _) = walk(
+            Walker::Action(self.index),
+            &mut self.slot.scratch,
+            self.position,
+            nowhere,
+            file.dentry,
+            &place,
+        );
+        self.position += u64::from(length);
+        self.record().texts[TEXT_FILESYSTEM_PATH] = length;
     }
 
     /// Facts of the file read so far.
@@ -198,24 +206,23 @@ impl Action {
         self.finish_text(read as i64);
     }
 
-    /// A text of user memory, ended by NUL. Call it after the files.
+    /// A further argument behind the second text, ended by NUL, after a space.
     #[inline(always)]
-    pub fn user_text(&mut self, text: *const u8) {
+    pub fn argument_text(&mut self, text: *const u8) {
+        let end = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room at any position.
+        unsafe { end.write(b' ') };
+        self.position += 1;
+        self.record().texts[TEXT_PLAIN] += 1;
         let target = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
-        let read = unsafe {
-            aya_ebpf::helpers::generated::bpf_probe_read_user_str(
-                target.cast(),
-                PLAIN_TEXT_MAX as u32,
-                text.cast(),
-            )
-        };
+        // SAFETY: as in `text`.
+        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), ARGUMENT_MAX, text.cast()) };
         self.finish_text(read as i64);
     }
 
     #[inline(always)]
     fn finish_text(&mut self, read: i64) {
-        const { assert!(ACTION_TEXTS == 3 && PLAIN_TEXT_MAX == 1024) };
+        const { assert!(ACTION_TEXTS == 4 && PLAIN_TEXT_MAX == 1024) };
         if read <= 0 {
             self.read_failed = true;
             return;

@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::programs::{FEntryContext, FExitContext, LsmContext, ProbeContext, RetProbeContext};
+use aya_ebpf::programs::{FEntryContext, FExitContext, LsmContext, ProbeContext};
 use sensor_ebpf::abi::{RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
 
 /// The position of an argument, as the constant that the verifier knows from the frozen map.
@@ -109,12 +109,6 @@ impl Way for ProbeContext {
     fn argument(&self, position: u32) -> u64 {
         register_words!(self, position)
     }
-}
-
-/// The value a probed function returned.
-#[inline(always)]
-pub fn returned(context: &RetProbeContext) -> u64 {
-    context.ret::<u64>()
 }
 
 /// Makes the programs of a hook from its body, one for each way in. Names are `HOOK_lsm`, `HOOK_fentry`, `HOOK_kprobe`;

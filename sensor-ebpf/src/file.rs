@@ -44,12 +44,6 @@ impl File {
         Self { mount, dentry, inode }
     }
 
-    /// `s_magic` of the superblock.
-    #[inline(always)]
-    pub fn magic(&self) -> u64 {
-        self.super_block().field(offset!(super_block.magic))
-    }
-
     /// The superblock.
     #[inline(always)]
     pub fn super_block(&self) -> Structure<Probed> {

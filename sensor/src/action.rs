@@ -44,6 +44,8 @@ pub struct ActionFile {
     pub facts: FileFacts,
     /// Its path from the process's root.
     pub path: Vec<u8>,
+    /// Its path from the root of its own file system, however that is mounted; empty where not asked for.
+    pub filesystem_path: Vec<u8>,
 }
 
 /// Who acts.

@@ -7,8 +7,8 @@ use sensor_ebpf::abi::{
     EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE, EXEC_SPANS, EXEC_WORKING_FOLDER_OUTSIDE_ROOT,
     EXEC_WORKING_FOLDER_TRUNCATED, EventKind, FILE_NO_PARENT, FILE_PATH_TRUNCATED, FileFacts, Header,
     Namespaces, RECORD_READ_FAILED, RESULT_NOT_KNOWN, SPAN_ARGS_HEAD, SPAN_ARGS_TAIL, SPAN_ENVIRONMENT,
-    SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER, TEXT_OTHER_PATH, TEXT_PATH,
-    TEXT_PLAIN,
+    SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER, TEXT_FILESYSTEM_PATH,
+    TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::event::{Action, ActionFile, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
@@ -136,9 +136,11 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
         *value = reader.u64()?;
     }
     let result = reader.u32()? as i32;
-    let lengths = [reader.u32()?, reader.u32()?, reader.u32()?];
+    let lengths = [reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?];
+    let _reserved = reader.u32()?;
     let components = reader.take(lengths[TEXT_PATH] as usize)?;
     let other_components = reader.take(lengths[TEXT_OTHER_PATH] as usize)?;
+    let filesystem_components = reader.take(lengths[TEXT_FILESYSTEM_PATH] as usize)?;
     let texts = reader.take(lengths[TEXT_PLAIN] as usize)?;
     let text = until_nul(texts);
     let other_text = texts.get(text.len() + 1..).unwrap_or_default();
@@ -152,13 +154,21 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
             } else {
                 path(Vec::new(), components, rooted)
             };
-            ActionFile { path: whole, facts }
+            ActionFile { path: whole, filesystem_path: Vec::new(), facts }
         })
     };
+    let mut file = of(file, components);
+    if let Some(file) = &mut file {
+        // The last component is the root's own name.
+        let below = filesystem_components.strip_suffix(b"/\0").unwrap_or(filesystem_components);
+        if !filesystem_components.is_empty() {
+            file.filesystem_path = path(Vec::new(), below, true);
+        }
+    }
     Ok(Action {
         kind,
         subject,
-        file: of(file, components),
+        file,
         other_file: of(other_file, other_components),
         target: (target.pid != 0).then_some(target),
         target_namespaces,

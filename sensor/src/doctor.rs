@@ -71,7 +71,7 @@ impl Report {
                 Ok(rung) => (*rung).to_owned(),
                 Err(reason) => format!("not attached: {reason}"),
             };
-            let _ = writeln!(text, "  {name:<22}{target:<24}{state}");
+            let _ = writeln!(text, "  {name:<22}{target:<36}{state}");
         }
         if !self.missing_fields.is_empty() {
             let _ = writeln!(text, "  kernel fields missing: {}", self.missing_fields.join(", "));

@@ -17,7 +17,7 @@ use crate::judge::Judges;
 use crate::judge::rules::{RuleSet, builtin, describe};
 use crate::pipeline::Spine;
 use crate::privileges::{self, MissingPrivileges};
-use crate::probe::{Filter, Ladder, LoadError, Probe, ProbeOptions};
+use crate::probe::{Filter, HookReport, Ladder, LoadError, Probe, ProbeOptions};
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
 
@@ -74,11 +74,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let ladder = ladder(config.attach);
     let host = host_namespaces(&attribute);
     let mut probe = Probe::load(&ProbeOptions { ladder, host })?;
-    for hook in &probe.hooks {
-        if let Err(reason) = &hook.result {
-            warn!(hook = hook.name, target = hook.target, reason, "hook not attached");
-        }
-    }
+    warn_of_hooks(&probe.hooks);
 
     let metrics = Arc::new(Metrics::new(BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -179,6 +175,21 @@ pub fn rule_set(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<Rule
     }
     let text = lines(&mut errors.iter().map(ToString::to_string));
     Err(RunError::Rules(format!("{text}\n\n{} errors in rules", errors.len())))
+}
+
+/// One line for each reason why hooks are not attached: most often it is the same for many.
+fn warn_of_hooks(hooks: &[HookReport]) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for hook in hooks {
+        let Err(reason) = &hook.result else { continue };
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) => names.push(hook.name),
+            None => reasons.push((reason, vec![hook.name])),
+        }
+    }
+    for (reason, names) in reasons {
+        warn!(hooks = names.join(" "), reason, "hooks not attached");
+    }
 }
 
 /// Tells the filters in the kernel what was there before the sensor.

@@ -62,13 +62,16 @@ pub const RUNG_SYSCALL: u32 = 5;
 /// Numbers in [`ActionRecord::values`].
 pub const ACTION_VALUES: usize = 6;
 /// Texts behind an [`ActionRecord`].
-pub const ACTION_TEXTS: usize = 3;
+pub const ACTION_TEXTS: usize = 4;
 /// Text: components of the path of `file`, leaf first, each ended by NUL.
 pub const TEXT_PATH: usize = 0;
 /// Text: components of a second path, leaf first, each ended by NUL.
 pub const TEXT_OTHER_PATH: usize = 1;
+/// Text: components of the path of `file` from the root of its own file system, wherever that is mounted, leaf first,
+/// each ended by NUL. The last one is the root itself.
+pub const TEXT_FILESYSTEM_PATH: usize = 2;
 /// Text: a plain text (a name, a type, what was passed), without NUL at its end. If there are two, a NUL separates them.
-pub const TEXT_PLAIN: usize = 2;
+pub const TEXT_PLAIN: usize = 3;
 /// Longest plain text.
 pub const PLAIN_TEXT_MAX: usize = 1024;
 
@@ -98,6 +101,8 @@ pub struct ActionRecord {
     pub result: i32,
     /// Bytes of the texts that follow, in their order.
     pub texts: [u32; ACTION_TEXTS],
+    /// Reserved, zero.
+    pub reserved: u32,
 }
 
 /// The hook runs before the outcome is known.
@@ -118,8 +123,6 @@ pub const OPEN_FOREIGN_MOUNT: u64 = 1 << 1;
 pub const OPEN_WATCHED: u64 = 1 << 2;
 /// The file is a device node.
 pub const OPEN_DEVICE: u64 = 1 << 3;
-/// The open failed in a way that its own hook does not see, or is O_PATH.
-pub const OPEN_UNSEEN: u64 = 1 << 4;
 
 /// `namespace_switch`: CLONE_NEW* bits of the namespaces that changed.
 pub const NAMESPACE_VALUE_CHANGED: usize = 0;
@@ -128,8 +131,6 @@ pub const VALUE_USER_NAMESPACE_LEVEL: usize = 1;
 
 /// `ptrace`: the mode (PTRACE_MODE_*).
 pub const PTRACE_VALUE_MODE: usize = 0;
-/// `ptrace`: 1 if the target asked for it (PTRACE_TRACEME).
-pub const PTRACE_VALUE_TRACEME: usize = 1;
 
 /// `superblock`, `move_mount`: `s_dev` of the superblock: major << 20 | minor.
 pub const SUPERBLOCK_VALUE_DEVICE: usize = 0;
@@ -148,5 +149,50 @@ pub const DEVICE_VALUE_MODE: usize = 0;
 /// `device_node`: its device: major << 20 | minor.
 pub const DEVICE_VALUE_NUMBER: usize = 1;
 
+/// `module_load`: which hook saw it, a `MODULE_*` number.
+pub const MODULE_VALUE_SOURCE: usize = 0;
+/// `module_load`: why the kernel is tainted by it (`struct module.taints`), where the module is known.
+pub const MODULE_VALUE_TAINTS: usize = 1;
+/// `module_load`: what is read (`enum kernel_read_file_id` or `enum kernel_load_data_id`).
+pub const MODULE_VALUE_ID: usize = 2;
+
+/// The module is loaded.
+pub const MODULE_LOADED: u64 = 1;
+/// A file is read as a module or kernel image.
+pub const MODULE_FROM_FILE: u64 = 2;
+/// Memory is read as a module or kernel image.
+pub const MODULE_FROM_MEMORY: u64 = 3;
+
+/// `bpf`: the command (BPF_*).
+pub const BPF_VALUE_COMMAND: usize = 0;
+/// `bpf`: type of the program that is loaded (BPF_PROG_TYPE_*).
+pub const BPF_VALUE_PROGRAM_TYPE: usize = 1;
+/// `bpf`: where it is to be attached (`expected_attach_type`).
+pub const BPF_VALUE_ATTACH_TYPE: usize = 2;
+
+/// `perf_event_open`: what is decided (PERF_SECURITY_*).
+pub const PERF_VALUE_SCOPE: usize = 0;
+/// `perf_event_open`: the event's type (PERF_TYPE_*), where the hook is told.
+pub const PERF_VALUE_TYPE: usize = 1;
+/// `perf_event_open`: its `config`, where the hook is told.
+pub const PERF_VALUE_CONFIG: usize = 2;
+
+/// `socket_create`: address family (AF_*).
+pub const SOCKET_VALUE_FAMILY: usize = 0;
+/// `socket_create`: type (SOCK_*).
+pub const SOCKET_VALUE_TYPE: usize = 1;
+/// `socket_create`: protocol.
+pub const SOCKET_VALUE_PROTOCOL: usize = 2;
+
+/// `unix_connect`: process id of who listens.
+pub const UNIX_VALUE_PEER_PID: usize = 0;
+
+/// `handle_open`: type of the handle.
+pub const HANDLE_VALUE_TYPE: usize = 0;
+/// `handle_open`: first eight bytes of the handle: on most file systems inode number and generation.
+pub const HANDLE_VALUE_START: usize = 1;
+/// `handle_open`: flags of the open (O_*).
+pub const HANDLE_VALUE_FLAGS: usize = 2;
+
 const _: () = assert!(size_of::<Subject>() == 192);
-const _: () = assert!(size_of::<ActionRecord>() == 512);
+const _: () = assert!(size_of::<ActionRecord>() == 520);

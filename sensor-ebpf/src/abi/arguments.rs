@@ -94,6 +94,46 @@ arguments! {
     user_namespace_create: UserNamespaceCreateArguments = "security_create_user_ns|create_user_ns" {
         credentials: "cred|new" "cred",
     }
+    /// `int call_usermodehelper_exec(struct subprocess_info *sub_info, int wait)`
+    usermode_helper: UsermodeHelperArguments = "call_usermodehelper_exec" {
+        information: "sub_info" "subprocess_info",
+    }
+    /// `int security_kernel_read_file(struct file *file, enum kernel_read_file_id id, bool contents)`
+    kernel_read_file: KernelReadFileArguments = "security_kernel_read_file" {
+        file: "file" "file",
+        id: "id" "",
+    }
+    /// `int security_kernel_load_data(enum kernel_load_data_id id, bool contents)`
+    kernel_load_data: KernelLoadDataArguments = "security_kernel_load_data" { id: "id" "", }
+    /// `int security_bpf(int cmd, union bpf_attr *attr, unsigned int size)`
+    bpf: BpfArguments = "security_bpf" {
+        command: "cmd" "",
+        attributes: "attr" "",
+    }
+    /// `int security_perf_event_open(struct perf_event_attr *attr, int type)`; 6.16 dropped `attr`.
+    perf_event_open: PerfEventOpenArguments = "security_perf_event_open" { scope: "type" "", }
+    /// The same, under a name that is no hook's target: what may be missing.
+    perf_event_attributes: PerfEventAttributesArguments = "security_perf_event_open|" {
+        attributes: "attr" "perf_event_attr",
+    }
+    /// `int security_inode_init_security_anon(struct inode *inode, const struct qstr *name, const struct inode
+    /// *context_inode)`, since 5.12
+    anonymous_inode: AnonymousInodeArguments = "security_inode_init_security_anon" { name: "name" "qstr", }
+    /// `int security_socket_create(int family, int type, int protocol, int kern)`
+    socket_create: SocketCreateArguments = "security_socket_create" {
+        family: "family" "",
+        socket_type: "type" "",
+        protocol: "protocol" "",
+        kernel: "kern" "",
+    }
+    /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
+    unix_connect: UnixConnectArguments = "security_unix_stream_connect" { other: "other" "sock", }
+    /// `long do_handle_open(int mountdirfd, struct file_handle __user *ufh, int open_flag)`
+    handle_open: HandleOpenArguments = "do_handle_open" {
+        descriptor: "mountdirfd" "",
+        handle: "ufh" "file_handle",
+        flags: "open_flag" "",
+    }
 }
 
 const _: () = assert!(size_of::<Arguments>() == ARGUMENT_SOURCES.len() * size_of::<u32>());

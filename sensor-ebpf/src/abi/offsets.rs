@@ -283,6 +283,31 @@ offsets! {
         num: "__sk_common.skc_num",
         v6_daddr: "__sk_common.skc_v6_daddr",
         v6_rcv_saddr: "__sk_common.skc_v6_rcv_saddr",
+        peer_pid: "sk_peer_pid",
+    }
+    /// `struct unix_sock`
+    unix_sock: UnixSockOffsets = "unix_sock" {
+        path_mnt: "path.mnt",
+        path_dentry: "path.dentry",
+        addr: "addr",
+    }
+    /// `struct unix_address`
+    unix_address: UnixAddressOffsets = "unix_address" {
+        name: "name",
+    }
+    /// `struct subprocess_info`
+    subprocess_info: SubprocessInfoOffsets = "subprocess_info" {
+        path: "path",
+        argv: "argv",
+    }
+    /// `struct module`
+    module: ModuleOffsets = "module" {
+        name: "name",
+        taints: "taints",
+    }
+    /// `struct qstr`
+    qstr: QstrOffsets = "qstr" {
+        name: "name",
     }
     /// `struct css_set`
     css_set: CssSetOffsets = "css_set" {

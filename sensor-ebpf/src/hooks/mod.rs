@@ -3,9 +3,15 @@
 mod cgroup;
 mod device;
 mod exec;
+mod handle;
+mod helper;
+mod module;
 mod mount;
 mod namespace;
 mod open;
 mod process;
+mod programs;
 mod ptrace;
 mod root;
+mod surface;
+mod unix;

@@ -45,6 +45,9 @@ fn file_open<W: Way>(way: &W) {
     action.value(OPEN_VALUE_MODE, u64::from(mode));
     action.value(OPEN_VALUE_REASONS, reasons);
     action.file(&target);
+    if reasons & OPEN_KERNEL_WRITE != 0 {
+        action.filesystem_path(&target);
+    }
     action.send();
 }
 

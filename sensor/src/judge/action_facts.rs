@@ -1,9 +1,11 @@
 //! Fields of actions: the file, the other process, the namespaces they are about.
 
 use sensor_ebpf::abi::{
-    DEVICE_VALUE_MODE, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE,
-    PTRACE_VALUE_MODE, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
-    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, VALUE_USER_NAMESPACE_LEVEL,
+    BPF_VALUE_PROGRAM_TYPE, DEVICE_VALUE_MODE, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
+    MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SUPERBLOCK_VALUE_BLOCK_BACKED,
+    SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID,
+    VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::rules::{Field, Value};
@@ -71,6 +73,32 @@ impl<'a> ActionView<'a> {
             Field::GroupGid => number(action.subject.credentials.gid),
             Field::FilePath => bytes(&file?.path),
             Field::FileHostPath => bytes(self.facts.host_path.as_deref()?),
+            Field::FileFilesystemPath => {
+                let path = &file?.filesystem_path;
+                if path.is_empty() {
+                    return None;
+                }
+                bytes(path)
+            }
+            Field::HelperArgs => {
+                self.of_kind(EventKind::UsermodeHelper)?;
+                bytes(&action.other_text)
+            }
+            Field::ModuleSource => Value::Text(module_source(action)?.as_bytes()),
+            Field::ModuleTaints => match self.of_kind(EventKind::ModuleLoad)?.values {
+                values if values[MODULE_VALUE_SOURCE] == MODULE_LOADED => {
+                    Value::Number(values[MODULE_VALUE_TAINTS] as i64)
+                }
+                _ => return None,
+            },
+            Field::BpfProgramType => Value::Text(bpf_program_type(action)?.as_bytes()),
+            Field::PerfScope => Value::Text(perf_scope(action)?.as_bytes()),
+            Field::SocketFamily => {
+                Value::Number(self.of_kind(EventKind::SocketCreate)?.values[SOCKET_VALUE_FAMILY] as i64)
+            }
+            Field::UnixPeerPid => {
+                Value::Number(self.of_kind(EventKind::UnixConnect)?.values[UNIX_VALUE_PEER_PID] as i64)
+            }
             Field::FileName => bytes(base_name(&file?.path)),
             Field::FileFilesystem => Value::Text(file?.facts.filesystem().as_bytes()),
             Field::FileType => Value::Text(file_type(file?).as_bytes()),
@@ -210,6 +238,10 @@ impl<'a> ActionView<'a> {
         matches!(self.action.kind, EventKind::MoveMount | EventKind::Superblock).then_some(self.action)
     }
 
+    fn of_kind(&self, kind: EventKind) -> Option<&'a Action> {
+        (self.action.kind == kind).then_some(self.action)
+    }
+
     /// Old and new credentials.
     fn credentials(&self) -> Option<(&'a Credentials, &'a Credentials)> {
         let action = self.action;
@@ -218,7 +250,7 @@ impl<'a> ActionView<'a> {
     }
 
     fn opens(&self) -> Option<&'a Action> {
-        (self.action.kind == EventKind::FileOpen).then_some(self.action)
+        self.of_kind(EventKind::FileOpen)
     }
 }
 
@@ -239,6 +271,75 @@ pub fn by_flag(namespaces: &crate::event::Namespaces, flag: u64) -> u32 {
         0x1000_0000 => namespaces.user,
         _ => 0,
     }
+}
+
+/// Where a module comes from; `None` for other actions.
+pub fn module_source(action: &Action) -> Option<&'static str> {
+    if action.kind != EventKind::ModuleLoad {
+        return None;
+    }
+    Some(match action.values[MODULE_VALUE_SOURCE] {
+        MODULE_LOADED => "loaded",
+        MODULE_FROM_FILE => "file",
+        MODULE_FROM_MEMORY => "memory",
+        _ => "other",
+    })
+}
+
+/// `enum bpf_prog_type` of include/uapi/linux/bpf.h, in its order.
+const BPF_PROGRAM_TYPES: [&str; 33] = [
+    "unspecified",
+    "socket_filter",
+    "kprobe",
+    "sched_cls",
+    "sched_act",
+    "tracepoint",
+    "xdp",
+    "perf_event",
+    "cgroup_skb",
+    "cgroup_sock",
+    "lwt_in",
+    "lwt_out",
+    "lwt_xmit",
+    "sock_ops",
+    "sk_skb",
+    "cgroup_device",
+    "sk_msg",
+    "raw_tracepoint",
+    "cgroup_sock_addr",
+    "lwt_seg6local",
+    "lirc_mode2",
+    "sk_reuseport",
+    "flow_dissector",
+    "cgroup_sysctl",
+    "raw_tracepoint_writable",
+    "cgroup_sockopt",
+    "tracing",
+    "struct_ops",
+    "ext",
+    "lsm",
+    "sk_lookup",
+    "syscall",
+    "netfilter",
+];
+
+/// Type of the BPF program that is loaded; `None` for other actions.
+pub fn bpf_program_type(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::Bpf).then(|| {
+        let known = usize::try_from(action.values[BPF_VALUE_PROGRAM_TYPE]).ok();
+        known.and_then(|number| BPF_PROGRAM_TYPES.get(number)).copied().unwrap_or("other")
+    })
+}
+
+/// What a performance event wants (PERF_SECURITY_* of include/linux/perf_event.h); `None` for other actions.
+pub fn perf_scope(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::PerfEventOpen).then(|| match action.values[PERF_VALUE_SCOPE] {
+        0 => "open",
+        1 => "cpu",
+        2 => "kernel",
+        3 => "tracepoint",
+        _ => "other",
+    })
 }
 
 /// What a file is, by its mode.

@@ -101,7 +101,7 @@ pub struct HookReport {
 
 /// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
 pub fn attach_all(ebpf: &mut Ebpf, btf: &Btf, offsets: &ResolvedOffsets, ladder: Ladder) -> Vec<HookReport> {
-    let mut kernel = Kernel { ebpf, btf, offsets, lsm: lsm_is_active() };
+    let mut kernel = Kernel { ebpf, btf, offsets, lsm: lsm_is_active(), refused: Vec::new() };
     HOOKS.iter().map(|hook| kernel.climb(hook, ladder)).collect()
 }
 
@@ -110,6 +110,8 @@ struct Kernel<'a> {
     btf: &'a Btf,
     offsets: &'a ResolvedOffsets,
     lsm: bool,
+    /// Rungs that this kernel refuses to everybody, with the reason: they are not tried again for each hook.
+    refused: Vec<(Rung, String)>,
 }
 
 impl Kernel<'_> {
@@ -161,13 +163,22 @@ impl Kernel<'_> {
         if let Some(parameter) = self.missing_argument(way) {
             return Err(format!("this kernel's BTF has no {parameter}"));
         }
+        if let Some((_, reason)) = self.refused.iter().find(|(rung, _)| *rung == way.rung) {
+            return Err(reason.clone());
+        }
         let mut last = "no target".to_owned();
         for target in way.target.split('|') {
             let program = self.ebpf.program_mut(way.program);
             let program = program.ok_or_else(|| format!("the object has no program {}", way.program))?;
             match attach_to(program, way, target, self.btf) {
                 Ok(program) => return Ok((target, program)),
-                Err(error) => last = chain(&error),
+                Err(error) => {
+                    last = chain(&error);
+                    if is_of_the_kernel(way.rung, &error) {
+                        self.refused.push((way.rung, last.clone()));
+                        break;
+                    }
+                }
             }
         }
         Err(last)
@@ -222,6 +233,19 @@ fn attach_to(program: &mut Program, way: &Way, target: &str, btf: &Btf) -> Resul
         }
     }
     Ok(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(program.fd()?)))
+}
+
+/// Whether an error says that this kernel has a rung for nobody: trampolines that are not permitted although tracepoints
+/// are, or no kprobes at all.
+fn is_of_the_kernel(rung: Rung, error: &ProgramError) -> bool {
+    match (rung, error) {
+        (Rung::Fentry | Rung::Lsm, ProgramError::LoadError { io_error, .. }) => {
+            io_error.kind() == std::io::ErrorKind::PermissionDenied
+                && io_error.raw_os_error() == Some(libc::EPERM)
+        }
+        (Rung::Kprobe, _) => !std::path::Path::new("/sys/bus/event_source/devices/kprobe").exists(),
+        _ => false,
+    }
 }
 
 fn lsm_is_active() -> bool {

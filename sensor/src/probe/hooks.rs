@@ -208,4 +208,114 @@ pub const HOOKS: &[Hook] = &[
         ],
         needs: LIFE,
     },
+    Hook {
+        name: "usermode_helper",
+        kind: EventKind::UsermodeHelper,
+        ways: &[
+            fentry("usermode_helper_fentry", "call_usermodehelper_exec"),
+            kprobe("usermode_helper_kprobe", "call_usermodehelper_exec"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "subprocess_info."],
+    },
+    Hook {
+        name: "module_load",
+        kind: EventKind::ModuleLoad,
+        ways: &[tracepoint("module_load", "module_load")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "module.name"],
+    },
+    Hook {
+        name: "module_file",
+        kind: EventKind::ModuleLoad,
+        ways: &[
+            lsm("module_file_lsm", "kernel_read_file", "security_kernel_read_file"),
+            fentry("module_file_fentry", "security_kernel_read_file"),
+            kprobe("module_file_kprobe", "security_kernel_read_file"),
+        ],
+        needs: FILE,
+    },
+    Hook {
+        name: "module_memory",
+        kind: EventKind::ModuleLoad,
+        ways: &[
+            lsm("module_memory_lsm", "kernel_load_data", "security_kernel_load_data"),
+            fentry("module_memory_fentry", "security_kernel_load_data"),
+            kprobe("module_memory_kprobe", "security_kernel_load_data"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "perf_event_open",
+        kind: EventKind::PerfEventOpen,
+        ways: &[
+            lsm("perf_event_open_lsm", "perf_event_open", "security_perf_event_open"),
+            fentry("perf_event_open_fentry", "security_perf_event_open"),
+            kprobe("perf_event_open_kprobe", "security_perf_event_open"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "anonymous_inode",
+        kind: EventKind::AnonymousInode,
+        ways: &[
+            lsm("anonymous_inode_lsm", "inode_init_security_anon", "security_inode_init_security_anon"),
+            fentry("anonymous_inode_fentry", "security_inode_init_security_anon"),
+            kprobe("anonymous_inode_kprobe", "security_inode_init_security_anon"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "qstr.name"],
+    },
+    Hook {
+        name: "socket_create",
+        kind: EventKind::SocketCreate,
+        ways: &[
+            lsm("socket_create_lsm", "socket_create", "security_socket_create"),
+            fentry("socket_create_fentry", "security_socket_create"),
+            kprobe("socket_create_kprobe", "security_socket_create"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "unix_connect",
+        kind: EventKind::UnixConnect,
+        ways: &[
+            lsm("unix_connect_lsm", "unix_stream_connect", "security_unix_stream_connect"),
+            fentry("unix_connect_fentry", "security_unix_stream_connect"),
+            kprobe("unix_connect_kprobe", "security_unix_stream_connect"),
+        ],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "unix_sock.",
+            "unix_address.",
+            "dentry.",
+            "vfsmount.",
+        ],
+    },
+    Hook {
+        name: "handle_open",
+        kind: EventKind::HandleOpen,
+        ways: &[
+            fentry("handle_open_fentry", "do_handle_open"),
+            kprobe("handle_open_kprobe", "do_handle_open"),
+        ],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "files_struct.",
+            "fdtable.",
+            "fs_struct.",
+            "file.",
+            "dentry.",
+        ],
+    },
+    // Last, so that it does not see the sensor's own programs.
+    Hook {
+        name: "bpf",
+        kind: EventKind::Bpf,
+        ways: &[
+            lsm("bpf_lsm", "bpf", "security_bpf"),
+            fentry("bpf_fentry", "security_bpf"),
+            kprobe("bpf_kprobe", "security_bpf"),
+        ],
+        needs: LIFE,
+    },
 ];

@@ -1,9 +1,11 @@
 //! The `event` part of an action's record.
 
 use sensor_ebpf::abi::{
-    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PTRACE_VALUE_MODE,
-    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
-    VALUE_USER_NAMESPACE_LEVEL,
+    BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND, HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE,
+    MODULE_VALUE_ID, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, PERF_VALUE_CONFIG, PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
+    SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::json::{Map, Value};
@@ -11,7 +13,10 @@ use super::record::{credentials, file_part, identity, namespaces};
 use crate::action::{Action, ActionFile};
 use crate::attribute::ActionFacts;
 use crate::event::EventKind;
-use crate::judge::action_facts::{NAMESPACE_FLAGS, by_flag, device_type, file_type, on_root_filesystem};
+use crate::judge::action_facts::{
+    NAMESPACE_FLAGS, bpf_program_type, by_flag, device_type, file_type, module_source, on_root_filesystem,
+    perf_scope,
+};
 use crate::text::lossless;
 
 /// Adds what an action's record says beyond its subject.
@@ -85,6 +90,9 @@ fn file_with_path<'a>(file: &'a ActionFile, host_path: Option<&'a [u8]>) -> Map<
     let mut part = file_part(&file.facts);
     part.insert("path", lossless(&file.path).into());
     part.insert("type", file_type(file).into());
+    if !file.filesystem_path.is_empty() {
+        part.insert("filesystem_path", lossless(&file.filesystem_path).into());
+    }
     if let Some(path) = host_path {
         part.insert("host_path", lossless(path).into());
     }
@@ -111,7 +119,7 @@ fn target_part<'a>(
 }
 
 /// What the numbers mean for each kind.
-fn kind_part(part: &mut Map<'_>, action: &Action) {
+fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
     let values = &action.values;
     match action.kind {
         EventKind::FileOpen => {
@@ -153,6 +161,37 @@ fn kind_part(part: &mut Map<'_>, action: &Action) {
         }
         EventKind::UserNamespaceCreate => {
             part.insert("user_namespace_level", values[VALUE_USER_NAMESPACE_LEVEL].into());
+        }
+        EventKind::UsermodeHelper => {
+            part.insert("arguments", lossless(&action.other_text).into());
+        }
+        EventKind::ModuleLoad => {
+            part.insert("module_source", module_source(action).into());
+            part.insert("taints", values[MODULE_VALUE_TAINTS].into());
+            part.insert("read_id", values[MODULE_VALUE_ID].into());
+        }
+        EventKind::Bpf => {
+            part.insert("bpf_command", values[BPF_VALUE_COMMAND].into());
+            part.insert("program_type", bpf_program_type(action).into());
+            part.insert("attach_type", values[BPF_VALUE_ATTACH_TYPE].into());
+        }
+        EventKind::PerfEventOpen => {
+            part.insert("perf_scope", perf_scope(action).into());
+            part.insert("perf_type", values[PERF_VALUE_TYPE].into());
+            part.insert("perf_config", values[PERF_VALUE_CONFIG].into());
+        }
+        EventKind::SocketCreate => {
+            part.insert("family", values[SOCKET_VALUE_FAMILY].into());
+            part.insert("socket_type", values[SOCKET_VALUE_TYPE].into());
+            part.insert("protocol", values[SOCKET_VALUE_PROTOCOL].into());
+        }
+        EventKind::UnixConnect => {
+            part.insert("peer_pid", values[UNIX_VALUE_PEER_PID].into());
+        }
+        EventKind::HandleOpen => {
+            part.insert("handle_type", values[HANDLE_VALUE_TYPE].into());
+            part.insert("handle", format!("{:016x}", values[HANDLE_VALUE_START].swap_bytes()).into());
+            part.insert("open_flags", values[HANDLE_VALUE_FLAGS].into());
         }
         _ => {}
     }

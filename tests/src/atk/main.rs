@@ -6,6 +6,7 @@
 mod anonymous;
 mod arguments;
 mod identity;
+mod kernel;
 mod library;
 mod mounts;
 mod network;
@@ -78,6 +79,15 @@ const COMMANDS: &[Command] = &[
     Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
     Command { name: "fsmount", operands: "TYPE SOURCE TARGET", required: 3, run: mounts::fsmount },
+    Command { name: "bpf-load", operands: "TYPE", required: 1, run: kernel::bpf_load },
+    Command { name: "perf", operands: "cpu0|self", required: 1, run: kernel::perf },
+    Command { name: "userfaultfd", operands: "", required: 0, run: kernel::userfaultfd },
+    Command { name: "afalg", operands: "", required: 0, run: kernel::afalg },
+    Command { name: "init-module", operands: "FILE", required: 1, run: kernel::init_module },
+    Command { name: "finit-module", operands: "FILE", required: 1, run: kernel::finit_module },
+    Command { name: "delete-module", operands: "NAME", required: 1, run: kernel::delete_module },
+    Command { name: "handle", operands: "FILE INODE", required: 2, run: kernel::handle },
+    Command { name: "uring-open", operands: "PATH", required: 1, run: kernel::uring_open },
 ];
 
 fn main() -> ExitCode {

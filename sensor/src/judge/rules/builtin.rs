@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = embedded! {
     "60-contract.yaml",
     "61-escape.yaml",
     "62-escape-mounts.yaml",
+    "63-escape-kernel.yaml",
 };
 
 /// The built-in rule files.

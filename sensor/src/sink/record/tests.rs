@@ -314,7 +314,7 @@ fn in_session(exec: Exec) -> Scene {
 /// An action of a kind, with everything that any of them has.
 fn action(kind: EventKind) -> Scene {
     let exec = hostile();
-    let file = || ActionFile { facts: exec.file, path: HOSTILE.to_vec() };
+    let file = || ActionFile { facts: exec.file, path: HOSTILE.to_vec(), filesystem_path: HOSTILE.to_vec() };
     let subject = Subject {
         process: exec.key(),
         thread_id: u32::MAX,

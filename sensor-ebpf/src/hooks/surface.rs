@@ -1,0 +1,76 @@
+//! Rarely used parts of the kernel that attackers like: performance events, userfaultfd, io_uring, AF_ALG.
+
+use sensor_ebpf::abi::{
+    EventKind, PERF_VALUE_CONFIG, PERF_VALUE_SCOPE, PERF_VALUE_TYPE, SOCKET_VALUE_FAMILY,
+    SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
+};
+
+use crate::action::{Action, current};
+use crate::contained::is_contained;
+use crate::emit::seen;
+use crate::entries::{Way, argument, entries};
+use crate::kernel::{Probed, Structure, offset};
+
+entries!(perf_event_open => perf_event_open_lsm, perf_event_open_fentry, perf_event_open_kprobe);
+
+/// Where `struct perf_event_attr` (include/uapi/linux/perf_event.h) holds `type` and `config`.
+const PERF_TYPE: u32 = 0;
+const PERF_CONFIG: u32 = 8;
+
+/// `security_perf_event_open(struct perf_event_attr *attr, int type)`; 6.16 dropped `attr`.
+#[inline(always)]
+fn perf_event_open<W: Way>(way: &W) {
+    let scope = argument!(way, perf_event_open.scope) & 0xffff_ffff;
+    let attributes = Structure::<Probed>::new(argument!(way, perf_event_attributes.attributes) as *const u8);
+    let Some(tally) = seen(EventKind::PerfEventOpen) else { return };
+    if !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(PERF_VALUE_SCOPE, scope);
+    action.value(PERF_VALUE_TYPE, u64::from(attributes.field::<u32>(PERF_TYPE)));
+    action.value(PERF_VALUE_CONFIG, attributes.field(PERF_CONFIG));
+    action.send();
+}
+
+entries!(anonymous_inode => anonymous_inode_lsm, anonymous_inode_fentry, anonymous_inode_kprobe);
+
+/// `security_inode_init_security_anon(struct inode *inode, const struct qstr *name, const struct inode *context_inode)`,
+/// since 5.12: userfaultfd, since 5.16 io_uring.
+#[inline(always)]
+fn anonymous_inode<W: Way>(way: &W) {
+    let name = Structure::<Probed>::new(argument!(way, anonymous_inode.name) as *const u8);
+    let Some(tally) = seen(EventKind::AnonymousInode) else { return };
+    if !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.text(name.pointer(offset!(qstr.name)));
+    action.send();
+}
+
+entries!(socket_create => socket_create_lsm, socket_create_fentry, socket_create_kprobe);
+
+/// `AF_ALG` of include/linux/socket.h.
+const FAMILY_ALG: u64 = 38;
+
+/// `security_socket_create(int family, int type, int protocol, int kern)`
+#[inline(always)]
+fn socket_create<W: Way>(way: &W) {
+    let family = argument!(way, socket_create.family) & 0xffff_ffff;
+    let socket_type = argument!(way, socket_create.socket_type) & 0xffff_ffff;
+    let protocol = argument!(way, socket_create.protocol) & 0xffff_ffff;
+    let kernel = argument!(way, socket_create.kernel) & 0xffff_ffff;
+    let Some(tally) = seen(EventKind::SocketCreate) else { return };
+    if family != FAMILY_ALG || kernel != 0 || !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(SOCKET_VALUE_FAMILY, family);
+    action.value(SOCKET_VALUE_TYPE, socket_type);
+    action.value(SOCKET_VALUE_PROTOCOL, protocol);
+    action.send();
+}
