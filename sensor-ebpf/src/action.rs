@@ -149,7 +149,8 @@ impl Action {
     pub fn filesystem_path(&mut self, file: &File) {
         // Without a mount, and with a root that none is, the walk follows folders alone.
         let nowhere = core::ptr::null();
-        let place = Place { root_vfsmount: 1 as *const u8, root_dentry: nowhere, mount_namespace: nowhere };
+        let place =
+            Place { root_vfsmount: core::ptr::dangling(), root_dentry: nowhere, mount_namespace: nowhere };
         let (length, _) = walk(
             Walker::Action(self.index),
             &mut self.slot.scratch,
