@@ -21,7 +21,9 @@ fn chroot<W: Way>(way: &W) {
         return;
     }
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
-    action.file(&File::path(path));
+    let root = File::path(path);
+    action.file(&root);
+    action.filesystem_path(&root);
     action.send();
 }
 

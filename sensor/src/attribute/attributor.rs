@@ -9,13 +9,16 @@ use super::burst::Bursts;
 use super::containers::{ContainerTable, all_namespaces};
 use super::host::HostRoot;
 use super::image::{Entry, Image, names};
+use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use crate::clock::{Clock, boot_nanoseconds};
-use crate::event::{Action, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces};
+use crate::event::{
+    Action, ActionFile, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces,
+};
 
 /// Pipes remembered, and for how long after the last exec that used them.
 const PIPES: (usize, u64) = (4096, 60_000_000_000);
@@ -77,6 +80,7 @@ pub struct Attributor {
     host: Namespaces,
     /// Calls of mount(2) whose superblock is to come.
     mounts: Vec<PendingMount>,
+    host_mounts: HostMounts,
 }
 
 /// A call of mount(2) that sets up a file system.
@@ -98,6 +102,7 @@ impl Attributor {
             clock: Clock::new(),
             host: host_namespaces(&options),
             mounts: Vec::new(),
+            host_mounts: HostMounts::new(&options.proc, host_process(&options)),
             options,
         }
     }
@@ -179,7 +184,7 @@ impl Attributor {
                 Some(exit.process)
             }
             Body::Action(action) => {
-                action_facts = Some(self.action(action));
+                action_facts = Some(self.action(action, event.time));
                 Some(action.subject.process)
             }
             Body::CgroupCreate(cgroup) => self.cgroup_create(cgroup, event.time),
@@ -254,7 +259,7 @@ impl Attributor {
     }
 
     /// Notes where the acting process stands now. Its origin stays what it was.
-    fn action(&mut self, action: &Action) -> ActionFacts {
+    fn action(&mut self, action: &Action, time: u64) -> ActionFacts {
         let subject = &action.subject;
         match self.processes.get(subject.process) {
             Some(process) => {
@@ -275,13 +280,18 @@ impl Attributor {
             runtime_setup: role != RuntimeRole::None,
             target: target.as_ref().map(|target| Arc::clone(&target.image)),
             target_container: target.and_then(|target| target.origin.container().cloned()),
-            host_path: None,
-            other_host_path: None,
+            host_path: self.host_path(action.file.as_ref(), time),
             runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
             host_namespaces: self.host,
             device: device(action),
             mount_point: self.mount_point(action),
         }
+    }
+
+    /// Where the node has a file; looked up for containers' actions, which are rare, and not by the name they used.
+    fn host_path(&mut self, file: Option<&ActionFile>, time: u64) -> Option<Vec<u8>> {
+        let file = file.filter(|file| !file.filesystem_path.is_empty())?;
+        self.host_mounts.path(file.facts.device, &file.filesystem_path, time)
     }
 
     /// Remembers where mount(2) attaches to, and tells it when the same thread's superblock comes: the records follow one
@@ -475,8 +485,13 @@ impl Attributor {
 /// The namespaces that the runtime works in: those of `host_root`, which are this process's own when it is `/`, and those
 /// of process 1 when the sensor sits in a container and looks through /proc/1/root.
 pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
-    let pid = if options.host_root == Path::new("/") { std::process::id() } else { 1 };
+    let pid = host_process(options).parse().unwrap_or_else(|_| std::process::id());
     seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
+}
+
+/// The folder in /proc of a process that stands where the runtime works.
+fn host_process(options: &AttributeOptions) -> &'static str {
+    if options.host_root == Path::new("/") { "self" } else { "1" }
 }
 
 fn device(action: &Action) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod containers;
 pub mod handle;
 pub mod host;
 mod image;
+mod mounts;
 pub mod oci;
 pub mod overlay;
 pub mod pipes;
@@ -97,8 +98,6 @@ pub struct ActionFacts {
     pub target_container: Option<Arc<ContainerHandle>>,
     /// Path of the file on the host.
     pub host_path: Option<Vec<u8>>,
-    /// Path of the second file on the host.
-    pub other_host_path: Option<Vec<u8>>,
     /// The file is a binary of the container runtime.
     pub runtime_file: bool,
     /// The host's own namespaces.

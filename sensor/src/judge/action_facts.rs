@@ -148,7 +148,6 @@ impl<'a> ActionView<'a> {
             },
             Field::FileRuntime => Value::Bool(self.facts.runtime_file),
             Field::OtherFilePath => bytes(&other?.path),
-            Field::OtherFileHostPath => bytes(self.facts.other_host_path.as_deref()?),
             Field::OtherFileFilesystem => Value::Text(other?.facts.filesystem().as_bytes()),
             Field::OtherFileType => Value::Text(file_type(other?).as_bytes()),
             Field::OpenWrite => Value::Bool(self.opens()?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),

@@ -40,9 +40,8 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
     }
     part.insert("subject", subject_part(action).into());
     let host_path = facts.and_then(|facts| facts.host_path.as_deref());
-    let other_host_path = facts.and_then(|facts| facts.other_host_path.as_deref());
     for (name, file, host_path) in
-        [("file", &action.file, host_path), ("other_file", &action.other_file, other_host_path)]
+        [("file", &action.file, host_path), ("other_file", &action.other_file, None)]
     {
         if let Some(file) = file {
             part.insert(name, file_with_path(file, host_path).into());

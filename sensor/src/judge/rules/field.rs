@@ -176,7 +176,6 @@ fields! {
     FileRuntime "file.is_runtime" Bool None "The file is a binary of the container runtime.",
     FileOnRootFilesystem "file.on_root_filesystem" Bool None "The file lies on the same file system as the process's root folder.",
     OtherFilePath "other_file.path" Text None "Path of a second file: what is mounted, where the old root is put, what a link leads to.",
-    OtherFileHostPath "other_file.host_path" Text None "Its path on the host.",
     OtherFileFilesystem "other_file.filesystem" Text None "Its file system.",
     OtherFileType "other_file.type" Text None "Its type.",
     OpenWrite "open.write" Bool None "The file was opened for writing.",

@@ -353,7 +353,6 @@ fn action(kind: EventKind) -> Scene {
         target: known.process.as_ref().map(|process| Arc::clone(&process.image)),
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
-        other_host_path: Some(HOSTILE.to_vec()),
         device: Some("254:16".to_owned()),
         mount_point: Some(HOSTILE.to_vec()),
         ..ActionFacts::default()
