@@ -43,7 +43,7 @@ impl Benchmark {
 /// Builds, then becomes the end-to-end runner's benchmark as root.
 pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
     // Recording needs what the end-to-end tests need: a container runtime and busybox.
-    setup::ensure(workspace, Group::Test)?;
+    setup::ensure(workspace, Group::Native)?;
     build::test_binaries(workspace)?;
     let runner = workspace.release_binary("e2e");
     let mut command = as_root(&runner, true);

@@ -29,9 +29,11 @@ pub struct Options {
 /// What a requirement is for. The virtual machines need more than the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// `build`, `run` and `bench`.
+    /// `build` and `run`.
     Build,
-    /// `test` and `vm`; includes [`Group::Build`].
+    /// `bench` and `test --quick`: containers on this machine; includes [`Group::Build`].
+    Native,
+    /// `test` and `vm`; includes [`Group::Native`].
     Test,
 }
 
@@ -166,12 +168,14 @@ fn build_requirements(workspace: &Workspace) -> Result<Vec<Requirement>> {
 }
 
 fn test_requirements() -> Vec<Requirement> {
-    let program = |name, apt, tdnf| Requirement {
+    let of = |group, name, apt, tdnf| Requirement {
         name,
-        group: Group::Test,
+        group,
         present: installed(name),
         source: Source::Packages { apt, tdnf },
     };
+    let program = |name, apt, tdnf| of(Group::Test, name, apt, tdnf);
+    let native = |name, apt, tdnf| of(Group::Native, name, apt, tdnf);
     vec![
         program("qemu-system-x86_64", &["qemu-system-x86"], &["qemu-kvm"]),
         program("mmdebstrap", &["mmdebstrap"], &["mmdebstrap"]),
@@ -186,11 +190,11 @@ fn test_requirements() -> Vec<Requirement> {
         program("depmod", &["kmod"], &["kmod"]),
         program("cpio", &["cpio"], &["cpio"]),
         program("xz", &["xz-utils"], &["xz"]),
-        program("busybox", &["busybox-static"], &["busybox"]),
-        program("runc", &["runc"], &["runc"]),
-        program("gcc", &["gcc", "libc6-dev"], &["gcc", "glibc-static"]),
-        program("unshare", &["util-linux"], &["util-linux"]),
-        program("ip", &["iproute2"], &["iproute"]),
+        native("busybox", &["busybox-static"], &["busybox"]),
+        native("runc", &["runc"], &["runc"]),
+        native("gcc", &["gcc", "libc6-dev"], &["gcc", "glibc-static"]),
+        native("unshare", &["util-linux"], &["util-linux"]),
+        native("ip", &["iproute2"], &["iproute"]),
     ]
 }
 
@@ -313,7 +317,9 @@ mod tests {
 
     #[test]
     fn build_needs_less_than_test() {
-        assert!(Group::Build < Group::Test);
-        assert!(test_requirements().iter().all(|requirement| requirement.group == Group::Test));
+        assert!(Group::Build < Group::Native && Group::Native < Group::Test);
+        assert!(test_requirements().iter().all(|requirement| requirement.group > Group::Build));
+        let native = |name| test_requirements().iter().any(|it| it.name == name && it.group == Group::Native);
+        assert!(native("runc") && native("ip") && !native("qemu-system-x86_64"));
     }
 }

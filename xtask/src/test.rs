@@ -42,7 +42,7 @@ pub struct Options {
 /// # Errors
 /// When a stage failed.
 pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
-    setup::ensure(workspace, if options.quick { Group::Build } else { Group::Test })?;
+    setup::ensure(workspace, if options.quick { Group::Native } else { Group::Test })?;
     let mut stages = code_stages(workspace);
     let built = stage("build", || build::test_binaries(workspace).map(|()| one_passed()));
     let usable = built.ok;

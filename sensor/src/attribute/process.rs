@@ -104,6 +104,8 @@ pub struct ProcessCounters {
 /// All processes that are alive or ended a short while ago.
 pub struct ProcessTable {
     processes: foldhash::HashMap<u32, Process>,
+    /// The last process that found no room: what it does is still judged, until the next one comes.
+    transient: Option<Process>,
     /// Ended processes in the order of their ends.
     exited: VecDeque<(u64, ProcessKey)>,
     capacity: usize,
@@ -118,6 +120,7 @@ impl ProcessTable {
     pub fn new(capacity: usize, grace: u64) -> Self {
         Self {
             processes: foldhash::HashMap::default(),
+            transient: None,
             exited: VecDeque::new(),
             capacity: capacity.max(1),
             most_exited: (capacity / EXITED_SHARE).max(EXITED_LEAST),
@@ -144,6 +147,9 @@ impl ProcessTable {
     /// The process of this identity. One that was read from /proc has its start in whole clock ticks; it takes the
     /// exact start of the first event that names it.
     pub fn get(&mut self, key: ProcessKey) -> Option<&mut Process> {
+        if self.transient.as_ref().is_some_and(|process| process.key == key) {
+            return self.transient.as_mut();
+        }
         let process = self.processes.get_mut(&key.pid)?;
         if process.key.start_time == key.start_time {
             return Some(process);
@@ -159,6 +165,9 @@ impl ProcessTable {
 
     /// Takes a process out, for a change that ends in [`ProcessTable::insert`], where its room is still free.
     pub fn take(&mut self, key: ProcessKey) -> Option<Process> {
+        if let Some(process) = self.transient.take_if(|process| process.key == key) {
+            return Some(process);
+        }
         self.get(key)?;
         self.processes.remove(&key.pid)
     }
@@ -178,6 +187,7 @@ impl ProcessTable {
         let pid = process.key.pid;
         if self.processes.len() >= self.capacity && !self.processes.contains_key(&pid) && !self.evict() {
             self.counters.refused += 1;
+            self.transient = Some(process);
             return false;
         }
         self.processes.insert(pid, process);
@@ -389,6 +399,10 @@ mod tests {
         assert_eq!(table.counters(), ProcessCounters { evicted: 1, refused: 0, orphaned: 0 });
         table.fork(&fork(INIT, 5, 50));
         assert_eq!(table.counters().refused, 1);
+        let fifth = ProcessKey { pid: 5, start_time: 50 };
+        assert!(table.get(fifth).is_some(), "what it does next is still judged");
+        table.fork(&fork(INIT, 6, 60));
+        assert!(table.get(fifth).is_none(), "until the next one that finds no room");
         assert_eq!(table.len(), 3);
     }
 

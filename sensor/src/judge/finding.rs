@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::rules::{Field, Rule, field_text};
+use super::rules::{Field, FieldType, Key, MISSING, Rule, field_text};
 use crate::judge::facts::EventFacts;
 use crate::threat::{Severity, Stride, ThreatSource, attack};
 
@@ -105,10 +105,16 @@ fn evidence(rule: &Rule, facts: &EventFacts<'_>) -> Map<String, Value> {
         Field::ExeLinkCount,
     ];
     let mut evidence = Map::new();
-    for field in rule.output.fields().chain(ALWAYS) {
-        let value = field_text(facts, field, None, field.field_type() == super::rules::FieldType::List);
-        if value != "<NA>" {
-            evidence.insert(field.name().to_owned(), value.into());
+    let always = ALWAYS.into_iter().map(|field| (field, None, field.field_type() == FieldType::List));
+    for (field, key, list) in rule.output.fields().chain(always) {
+        let value = field_text(facts, field, key, list);
+        if value != MISSING {
+            let name = match key {
+                Some(Key::Name(name)) => format!("{}[{name}]", field.name()),
+                Some(Key::Index(index)) => format!("{}[{index}]", field.name()),
+                None => field.name().to_owned(),
+            };
+            evidence.insert(name, value.into());
         }
     }
     evidence

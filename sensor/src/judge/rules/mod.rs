@@ -27,7 +27,7 @@ pub use error::{Code, Place, RuleError, Source};
 pub use facts::{Facts, Key, Value};
 pub use field::{Field, FieldType, Indexing};
 pub use load::FILE_MAX;
-pub use output::{Template, value as field_text};
+pub use output::{MISSING, Template, value as field_text};
 
 use crate::event::EventKind;
 use crate::judge::Judge;

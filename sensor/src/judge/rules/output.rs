@@ -1,4 +1,4 @@
-//! Output templates: `%field`, `%field[key]`, `*%field` (only where it has a value), `%%`.
+//! Output templates: `%field`, `%field[key]`, `*%field` (as `%field`), `%%`. A field without a value shows as `<NA>`.
 
 use std::fmt::Write;
 
@@ -7,6 +7,8 @@ use super::facts::{Facts, Key, Value};
 use super::field::{Field, FieldType};
 use crate::text::printable;
 
+/// Shown where an event has no value.
+pub const MISSING: &str = "<NA>";
 /// Bytes shown of one value.
 const VALUE_MAX: usize = 1024;
 
@@ -57,6 +59,7 @@ impl Template {
             let name: String = characters[at + 1..end].iter().collect();
             match resolve(&name) {
                 Ok((field, key, list)) => {
+                    // Falco's `*%field` asks for the line also where the field has no value, which is always so here.
                     if plain.ends_with('*') {
                         plain.pop();
                     }
@@ -86,10 +89,10 @@ impl Template {
         text
     }
 
-    /// The fields it shows.
-    pub fn fields(&self) -> impl Iterator<Item = Field> {
+    /// The fields it shows, with their keys and whether they are lists.
+    pub fn fields(&self) -> impl Iterator<Item = (Field, Option<&Key>, bool)> {
         self.0.iter().filter_map(|part| match part {
-            Part::Field(field, ..) => Some(*field),
+            Part::Field(field, key, list) => Some((*field, key.as_ref(), *list)),
             Part::Text(_) => None,
         })
     }
@@ -115,18 +118,20 @@ fn name_end(characters: &[char], start: usize) -> usize {
 /// One value as text.
 pub fn value(facts: &dyn Facts, field: Field, key: Option<&Key>, list: bool) -> String {
     if list || field.field_type() == FieldType::List {
-        let mut text = String::new();
+        let (mut texts, mut length) = (Vec::<String>::new(), 0);
         facts.any(field, &mut |element| {
-            if !text.is_empty() {
-                text.push(',');
+            let text = shown(element);
+            // A pipe may have had the same program at its other end many times.
+            if !text.is_empty() && !texts.contains(&text) {
+                length += text.len();
+                texts.push(text);
             }
-            text.push_str(&shown(element));
-            text.len() > VALUE_MAX
+            length > VALUE_MAX
         });
-        return if text.is_empty() { "<NA>".to_owned() } else { text };
+        return if texts.is_empty() { MISSING.to_owned() } else { texts.join(",") };
     }
     match facts.get(field, key) {
-        Value::Missing => "<NA>".to_owned(),
+        Value::Missing => MISSING.to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => value.to_string(),
         Value::Text(text) => shown(text),
