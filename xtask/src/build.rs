@@ -47,7 +47,7 @@ pub fn test_binaries(workspace: &Workspace) -> Result<()> {
 
 /// Builds the BPF object and puts it where the sensor's build script takes it, touching it only when it changed
 /// so that the sensor is not built needlessly.
-fn bpf_object(workspace: &Workspace) -> Result<()> {
+pub fn bpf_object(workspace: &Workspace) -> Result<()> {
     loud(bpf_cargo(workspace, "build")?.arg("--release"))?;
     let built = workspace.target("bpf-build/bpfel-unknown-none/release/sensor-ebpf");
     let object = fs::read(&built).with_context(|| format!("no BPF object at {}", built.display()))?;
