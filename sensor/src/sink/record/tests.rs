@@ -123,7 +123,11 @@ impl Scene {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let source = Source { name: "test.yaml".into(), text: RULES.into() };
+        self.findings_of(RULES)
+    }
+
+    fn findings_of(&self, rules: &str) -> Vec<Finding> {
+        let source = Source { name: "test.yaml".into(), text: rules.into() };
         let (rules, errors) = RuleSet::load(vec![source]);
         assert!(errors.is_empty(), "{errors:?}");
         let mut findings = Vec::new();
@@ -622,6 +626,30 @@ fn a_finding_as_json_and_as_text() {
     insta::assert_snapshot!("finding.json", format!("{:#}", record(&scene.line(Some(finding)))));
     let summary = summary(&clock(), &scene.attributed(), finding);
     insta::assert_snapshot!("finding.txt", stdout::text(&summary, false));
+}
+
+#[test]
+fn evidence_names_keyed_fields_and_tells_each_program_once() {
+    let rules = "
+- rule: Keyed
+  desc: d
+  condition: evt.type = execve
+  output: '%proc.env[LD_PRELOAD] %proc.env[LD_AUDIT] %proc.aname[1] %proc.pipe_writers'
+  priority: INFO
+";
+    let mut scene = in_pod(full());
+    let facts = scene.exec.as_mut().expect("an exec");
+    let writer = Arc::clone(&facts.pipes.writers[0]);
+    facts.pipes.writers.extend([Arc::clone(&writer), writer]);
+    let findings = scene.findings_of(rules);
+    let evidence = &findings[0].evidence;
+    assert_eq!(evidence["proc.env[LD_PRELOAD]"], "/tmp/x.so");
+    assert_eq!(evidence["proc.aname[1]"], "sh");
+    assert!(!evidence.contains_key("proc.env[LD_AUDIT]"), "no value");
+    let writers = evidence["proc.pipe_writers"].as_str().expect("text");
+    let names: Vec<&str> = writers.split(',').collect();
+    assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len(), "{writers}");
+    assert_eq!(complaints(&record(&scene.line(Some(&findings[0])))), Vec::<String>::new());
 }
 
 /// A NUL cannot be inside an argument: it ends it, and what follows is the next one.
