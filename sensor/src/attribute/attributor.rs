@@ -517,3 +517,62 @@ fn attribution(process: &Process) -> Attribution {
         Origin::Container(_) | Origin::Host => Attribution::Inferred,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Args, ProcessKey};
+
+    /// A flood of forks fills the table with living processes, so that nothing ends and makes room.
+    #[test]
+    fn a_flood_of_forks_hides_no_exec() {
+        let node = tempfile::tempdir().expect("temporary folder");
+        let root = node.path();
+        std::fs::create_dir_all(root.join("proc/1")).expect("folder");
+        let mut attributor = Attributor::new(AttributeOptions {
+            host_root: root.to_owned(),
+            proc: root.join("proc"),
+            processes: 2,
+            ..AttributeOptions::default()
+        });
+        let key = |pid: u32| ProcessKey { pid, start_time: u64::from(pid) };
+        let fork = |child: u32| Event {
+            time: u64::from(child),
+            read_failed: false,
+            body: Body::Fork(Fork {
+                child: key(child),
+                creator: key(10),
+                parent: key(10),
+                cgroup_id: 7,
+                namespaces: Namespaces::default(),
+                namespace_pid: child,
+                uid: 0,
+            }),
+        };
+        for child in 10..20 {
+            attributor.apply(&fork(child));
+        }
+        assert!(attributor.process_counters().refused > 0, "the table is full");
+        // The last one that found no room, and one that others came after.
+        for pid in [19, 15] {
+            let exec = Exec {
+                pid,
+                start_time: u64::from(pid),
+                parent_pid: 10,
+                parent_start_time: 10,
+                cgroup_id: 7,
+                command: b"xmrig".to_vec(),
+                exe: b"/tmp/xmrig".to_vec(),
+                args: Args { bytes: b"xmrig\0".to_vec(), gap: None, length: 6, count: 1 },
+                ..Exec::default()
+            };
+            let event = Event { time: 100, read_failed: false, body: Body::Exec(Box::new(exec)) };
+            let attributed = attributor.apply(&event);
+            let process = attributed.process.expect("judged all the same");
+            assert_eq!((process.key, &*process.image.exe), (key(pid), b"/tmp/xmrig".as_slice()));
+            assert_eq!(process.ancestors.first().map(|ancestor| ancestor.key), Some(key(10)));
+            assert!(attributed.exec.is_some());
+        }
+        assert_eq!(attributor.process_count(), 2);
+    }
+}
