@@ -2,8 +2,8 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,6 +12,9 @@ use crate::cache;
 use crate::command::{loud, step};
 use crate::setup::{self, Group};
 use crate::workspace::{Workspace, musl_target};
+
+/// The variable from which the sensor's build takes its revision.
+const REVISION: &str = "STRIDE_SENSOR_REVISION";
 
 /// Options of `build`.
 #[derive(Debug, Clone, Args)]
@@ -69,6 +72,17 @@ pub fn bpf_cargo(workspace: &Workspace, subcommand: &str) -> Result<Command> {
     Ok(cargo)
 }
 
+/// The commit that `root` is at, with `-dirty` behind it if files differ from it; `None` where git cannot tell.
+fn revision(root: &Path) -> Option<String> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+    // Sources unpacked inside of another repository are not of its commit.
+    git.env("GIT_CEILING_DIRECTORIES", root.parent()?);
+    let output = git.stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// Builds packages for the static target.
 fn musl(workspace: &Workspace, packages: &[&str], debug: bool) -> Result<()> {
     let mut cargo = workspace.cargo();
@@ -77,5 +91,39 @@ fn musl(workspace: &Workspace, packages: &[&str], debug: bool) -> Result<()> {
     if !debug {
         cargo.arg("--release");
     }
+    // The metric `build_info` tells it; whoever builds may say it himself.
+    if env::var_os(REVISION).is_none()
+        && let Some(revision) = revision(workspace.root())
+    {
+        cargo.env(REVISION, revision);
+    }
     loud(&mut cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revision_is_that_of_the_checkout_and_of_nothing_around_it() {
+        let outer = env::temp_dir().join(format!("xtask-revision-{}", std::process::id()));
+        let inner = outer.join("inner");
+        fs::create_dir_all(&inner).expect("folder");
+        let git = |args: &[&str]| {
+            let who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+            let done = Command::new("git").arg("-C").arg(&outer).args(who).args(args).output();
+            done.expect("git").status.success()
+        };
+        assert_eq!(revision(&outer), None, "no repository");
+        assert!(git(&["init", "--quiet"]));
+        assert_eq!(revision(&outer), None, "no commit");
+        fs::write(outer.join("file"), "1").expect("write");
+        assert!(git(&["add", "file"]) && git(&["commit", "--quiet", "-m", "one"]));
+        let clean = revision(&outer).expect("a commit");
+        assert!(clean.len() == 12 && clean.bytes().all(|byte| byte.is_ascii_hexdigit()), "{clean}");
+        fs::write(outer.join("file"), "2").expect("write");
+        assert_eq!(revision(&outer), Some(format!("{clean}-dirty")));
+        assert_eq!(revision(&inner), None, "unpacked inside of another repository");
+        fs::remove_dir_all(&outer).expect("removed");
+    }
 }
