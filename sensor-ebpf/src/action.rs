@@ -187,43 +187,38 @@ impl Action {
     /// A text of the kernel, ended by NUL. Call it after the files.
     #[inline(always)]
     pub fn text(&mut self, text: *const u8) {
-        let target = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
-        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), PLAIN_TEXT_MAX as u32, text.cast()) };
-        self.finish_text(read as i64);
+        self.append::<{ PLAIN_TEXT_MAX as u32 }>(text);
     }
 
     /// A second text of the kernel, ended by NUL. Call it after [`Action::text`].
     #[inline(always)]
     pub fn other_text(&mut self, text: *const u8) {
-        let end = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room at any position.
-        unsafe { end.write(0) };
-        self.position += 1;
-        self.record().texts[TEXT_PLAIN] += 1;
-        let target = self.slot.scratch.at(self.position);
-        // SAFETY: as in `text`.
-        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), PLAIN_TEXT_MAX as u32, text.cast()) };
-        self.finish_text(read as i64);
+        self.separate(0);
+        self.append::<{ PLAIN_TEXT_MAX as u32 }>(text);
     }
 
     /// A further argument behind the second text, ended by NUL, after a space.
     #[inline(always)]
     pub fn argument_text(&mut self, text: *const u8) {
-        let end = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room at any position.
-        unsafe { end.write(b' ') };
-        self.position += 1;
-        self.record().texts[TEXT_PLAIN] += 1;
-        let target = self.slot.scratch.at(self.position);
-        // SAFETY: as in `text`.
-        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), ARGUMENT_MAX, text.cast()) };
-        self.finish_text(read as i64);
+        self.separate(b' ');
+        self.append::<ARGUMENT_MAX>(text);
     }
 
     #[inline(always)]
-    fn finish_text(&mut self, read: i64) {
-        const { assert!(ACTION_TEXTS == 4 && PLAIN_TEXT_MAX == 1024) };
+    fn separate(&mut self, separator: u8) {
+        let end = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room at any position.
+        unsafe { end.write(separator) };
+        self.position += 1;
+        self.record().texts[TEXT_PLAIN] += 1;
+    }
+
+    #[inline(always)]
+    fn append<const MAX: u32>(&mut self, text: *const u8) {
+        const { assert!(ACTION_TEXTS == 4 && PLAIN_TEXT_MAX == 1024 && MAX as usize <= PLAIN_TEXT_MAX) };
+        let target = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
+        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), MAX, text.cast()) } as i64;
         if read <= 0 {
             self.read_failed = true;
             return;

@@ -2,8 +2,10 @@
 //! descend from one that ever was. User space decides exactly; this only keeps what nobody wants out of the rings.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use sensor_ebpf::abi::Settings;
+use sensor_ebpf::abi::{EventKind, Settings};
 
+use crate::action::current;
+use crate::emit::{Tally, seen};
 use crate::kernel::{Access, Probed, Structure, Task, offset};
 use crate::maps::{CONTAINED, SETTINGS};
 
@@ -12,6 +14,17 @@ use crate::maps::{CONTAINED, SETTINGS};
 pub fn settings() -> Settings {
     // SAFETY: a read of an initialised static; volatile, because the loader overrides it after compilation.
     unsafe { core::ptr::read_volatile(&raw const SETTINGS) }
+}
+
+/// Counts one run of a hook; `None`, counted as filtered, if the current task is none of a container.
+#[inline(always)]
+pub fn seen_in_container(kind: EventKind) -> Option<Tally> {
+    let tally = seen(kind)?;
+    if is_contained(current()) {
+        return Some(tally);
+    }
+    tally.filtered();
+    None
 }
 
 /// Whether the current task, which is `task`, is a container's.

@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::programs::{FEntryContext, FExitContext, LsmContext, ProbeContext};
+use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
 use sensor_ebpf::abi::{RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
 
 /// The position of an argument, as the constant that the verifier knows from the frozen map.
@@ -85,15 +85,6 @@ impl Way for LsmContext {
 }
 
 impl Way for FEntryContext {
-    const RUNG: u32 = RUNG_FENTRY;
-
-    #[inline(always)]
-    fn argument(&self, position: u32) -> u64 {
-        trampoline_words!(self, position)
-    }
-}
-
-impl Way for FExitContext {
     const RUNG: u32 = RUNG_FENTRY;
 
     #[inline(always)]

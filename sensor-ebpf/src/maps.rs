@@ -2,9 +2,7 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use sensor_ebpf::abi::{
-    Arguments, Counters, InodeKey, KIND_SLOTS, Offsets, SYSCALL_SLOTS, Settings, SyscallRoute,
-};
+use sensor_ebpf::abi::{Arguments, Counters, InodeKey, KIND_SLOTS, Offsets, Settings};
 
 use crate::action::Slot;
 use crate::emit::ExecScratch;
@@ -53,7 +51,3 @@ pub static CONTAINED: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
 /// Inodes whose opens for writing are always told: the container runtime's own binaries.
 #[map]
 pub static WATCHED_INODES: HashMap<InodeKey, u32> = HashMap::with_max_entries(4096, 0);
-
-/// Which system calls the tracepoint at their end handles, where hooks have no better way in.
-#[map]
-pub static SYSCALLS: Array<SyscallRoute> = Array::with_max_entries(SYSCALL_SLOTS as u32, 0);

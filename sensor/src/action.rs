@@ -1,8 +1,8 @@
 //! What a process does beyond living: opens, mounts, switches of namespace and credentials, and so on.
 
 use sensor_ebpf::abi::{
-    Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM, RUNG_SYSCALL,
-    RUNG_TRACEPOINT_BTF, SUBJECT_COMPAT, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
+    Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM, RUNG_TRACEPOINT_BTF,
+    SUBJECT_COMPAT, SUBJECT_IN_EXEC, SUBJECT_NO_NEW_PRIVILEGES,
 };
 
 use crate::event::ProcessKey;
@@ -87,11 +87,6 @@ impl Subject {
         self.flags & SUBJECT_NO_NEW_PRIVILEGES != 0
     }
 
-    /// A kernel thread acts.
-    pub fn is_kernel_thread(&self) -> bool {
-        self.flags & SUBJECT_KERNEL_THREAD != 0
-    }
-
     /// It came by a 32-bit system call.
     pub fn is_compat(&self) -> bool {
         self.flags & SUBJECT_COMPAT != 0
@@ -109,7 +104,6 @@ impl Subject {
             RUNG_LSM => Rung::Lsm,
             RUNG_FENTRY => Rung::Fentry,
             RUNG_KPROBE => Rung::Kprobe,
-            RUNG_SYSCALL => Rung::Syscall,
             _ => return None,
         })
     }

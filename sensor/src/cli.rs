@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Attach, Layer, LogContent, MetricsAddress, OutputFormat, Scope, parse_duration};
+use crate::config::{Layer, LogContent, MetricsAddress, OutputFormat, Scope, parse_duration};
+use crate::probe::Ladder;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +154,7 @@ pub struct RunArguments {
     pub metrics: Option<MetricsAddress>,
     /// The way into the kernel [default: auto].
     #[arg(long, value_enum, value_name = "RUNG")]
-    pub attach: Option<Attach>,
+    pub attach: Option<Ladder>,
     /// Stop after this time, for example 30s [default: run until stopped].
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
@@ -212,7 +213,7 @@ mod tests {
             log_dir: Some("/log".into()),
             log: Some(LogContent::Events),
             metrics: Some(MetricsAddress::Off),
-            attach: Some(Attach::Kprobe),
+            attach: Some(Ladder::Kprobe),
             duration: Some(Duration::from_secs(90)),
             node: Some("n".to_owned()),
             ..Layer::default()

@@ -11,13 +11,13 @@ use tracing::{info, warn};
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::cli::{Exit, RunArguments};
 use crate::clock::Clock;
-use crate::config::{Attach, Config, ConfigError, Layer, LogContent, Surroundings};
+use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
 use crate::decode::Decoder;
 use crate::judge::Judges;
 use crate::judge::rules::{RuleSet, builtin, describe};
 use crate::pipeline::Spine;
 use crate::privileges::{self, MissingPrivileges};
-use crate::probe::{Filter, HookReport, Ladder, LoadError, Probe, ProbeOptions};
+use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions};
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
 
@@ -74,9 +74,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let rules = load_rules(&config)?;
     privileges::check()?;
     let attribute = options(&config);
-    let ladder = ladder(config.attach);
     let host = host_namespaces(&attribute);
-    let mut probe = Probe::load(&ProbeOptions { ladder, host })?;
+    let mut probe = Probe::load(&ProbeOptions { ladder: config.attach, host })?;
     warn_of_hooks(&probe.hooks);
 
     let metrics = Arc::new(Metrics::new(BuildInfo {
@@ -214,16 +213,6 @@ fn feed(filter: &mut Filter, attributor: &Attributor) {
     }
     if contained + watched > 0 {
         warn!(contained, watched, "the kernel's filter maps are full");
-    }
-}
-
-fn ladder(attach: Attach) -> Ladder {
-    match attach {
-        Attach::Auto => Ladder::Auto,
-        Attach::Lsm => Ladder::Lsm,
-        Attach::Fentry => Ladder::Fentry,
-        Attach::Kprobe => Ladder::Kprobe,
-        Attach::Tracepoint => Ladder::Tracepoint,
     }
 }
 

@@ -56,8 +56,6 @@ pub const RUNG_LSM: u32 = 2;
 pub const RUNG_FENTRY: u32 = 3;
 /// Kprobe or kretprobe.
 pub const RUNG_KPROBE: u32 = 4;
-/// The tracepoint at the end of every system call: degraded.
-pub const RUNG_SYSCALL: u32 = 5;
 
 /// Numbers in [`ActionRecord::values`].
 pub const ACTION_VALUES: usize = 6;

@@ -11,10 +11,22 @@ use super::MISSING;
 pub struct ArgumentSource {
     /// The function, alternatives separated by `|`.
     pub function: &'static str,
-    /// The parameter, alternatives separated by `|`.
+    /// The parameter, alternatives separated by `|`; one that the hook can do without ends in `?`.
     pub parameter: &'static str,
     /// Name of the structure it points to; empty for a number or a pointer to anything.
     pub pointee: &'static str,
+}
+
+impl ArgumentSource {
+    /// The names that the parameter had.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.parameter.trim_end_matches('?').split('|')
+    }
+
+    /// Whether a hook on `function` cannot do without it.
+    pub fn is_needed_by(&self, function: &str) -> bool {
+        self.function == function && !self.parameter.ends_with('?')
+    }
 }
 
 macro_rules! arguments {
@@ -111,10 +123,9 @@ arguments! {
         attributes: "attr" "",
     }
     /// `int security_perf_event_open(struct perf_event_attr *attr, int type)`; 6.16 dropped `attr`.
-    perf_event_open: PerfEventOpenArguments = "security_perf_event_open" { scope: "type" "", }
-    /// The same, under a name that is no hook's target: what may be missing.
-    perf_event_attributes: PerfEventAttributesArguments = "security_perf_event_open|" {
-        attributes: "attr" "perf_event_attr",
+    perf_event_open: PerfEventOpenArguments = "security_perf_event_open" {
+        scope: "type" "",
+        attributes: "attr?" "perf_event_attr",
     }
     /// `int security_inode_init_security_anon(struct inode *inode, const struct qstr *name, const struct inode
     /// *context_inode)`, since 5.12

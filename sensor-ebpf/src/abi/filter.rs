@@ -12,10 +12,4 @@ pub struct InodeKey {
     pub reserved: u32,
 }
 
-/// What the tracepoint at the end of system calls does with one of them; 0 for nothing.
-pub type SyscallRoute = u32;
-
-/// System call numbers that can be routed: more than any architecture has.
-pub const SYSCALL_SLOTS: usize = 512;
-
 const _: () = assert!(size_of::<InodeKey>() == 16);

@@ -258,17 +258,6 @@ offsets! {
         mountpoint: "mnt_mountpoint",
         namespace: "mnt_ns",
     }
-    /// `struct pt_regs` of x86: the arguments of a system call.
-    registers: RegistersOffsets = "pt_regs" {
-        nr: "orig_ax|syscallno",
-        arg0: "di|orig_x0",
-        arg1: "si",
-        arg2: "dx",
-        arg3: "r10",
-        arg4: "r8",
-        arg5: "r9",
-        regs: "regs",
-    }
     /// `struct socket`
     socket: SocketOffsets = "socket" {
         sk: "sk",

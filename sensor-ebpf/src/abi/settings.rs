@@ -16,10 +16,6 @@ pub struct Settings {
     pub scratch_slots: u32,
     /// Inode number of the host's mount namespace.
     pub host_mount_namespace: u32,
-    /// Inode number of the host's pid namespace.
-    pub host_pid_namespace: u32,
-    /// Inode number of the initial user namespace.
-    pub host_user_namespace: u32,
 }
 
 impl Settings {
@@ -31,9 +27,7 @@ impl Settings {
         action_record_size: size_of::<super::ActionRecord>() as u32,
         scratch_slots: 0,
         host_mount_namespace: 0,
-        host_pid_namespace: 0,
-        host_user_namespace: 0,
     };
 }
 
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Settings>() == 24);

@@ -7,10 +7,9 @@ use sensor_ebpf::abi::{
     SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
 };
 
-use crate::action::{Action, current};
+use crate::action::Action;
 use crate::bounds::differs;
-use crate::contained::is_contained;
-use crate::emit::seen;
+use crate::contained::seen_in_container;
 use crate::entries::{Way, argument, entries};
 use crate::file::File;
 use crate::kernel::{Probed, Structure, offset};
@@ -22,12 +21,8 @@ entries!(superblock => superblock_lsm, superblock_fentry, superblock_kprobe);
 #[inline(always)]
 fn superblock<W: Way>(way: &W) {
     let super_block = Structure::<Probed>::new(argument!(way, superblock.sb) as *const u8);
-    let Some(tally) = seen(EventKind::Superblock) else { return };
     // SB_KERNMOUNT says nothing here: the kernel's own first mount of tracefs leaves it set for all later ones.
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::Superblock) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     describe(&mut action, super_block);
     action.send();
@@ -63,11 +58,7 @@ fn mount<W: Way>(way: &W) {
     let path = argument!(way, mount.path) as *const u8;
     let filesystem = argument!(way, mount.filesystem) as *const u8;
     let flags = argument!(way, mount.flags);
-    let Some(tally) = seen(EventKind::Mount) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::Mount) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.value(MOUNT_VALUE_FLAGS, flags);
     action.file(&File::path(path));
@@ -88,11 +79,7 @@ entries!(move_mount => move_mount_lsm, move_mount_fentry, move_mount_kprobe);
 fn move_mount<W: Way>(way: &W) {
     let from = argument!(way, move_mount.from) as *const u8;
     let to = argument!(way, move_mount.to) as *const u8;
-    let Some(tally) = seen(EventKind::MoveMount) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::MoveMount) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     let from = File::path(from);
     action.file(&File::path(to));

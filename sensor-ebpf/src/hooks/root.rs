@@ -2,9 +2,8 @@
 
 use sensor_ebpf::abi::EventKind;
 
-use crate::action::{Action, current};
-use crate::contained::is_contained;
-use crate::emit::seen;
+use crate::action::Action;
+use crate::contained::seen_in_container;
 use crate::entries::{Way, argument, entries};
 use crate::file::File;
 
@@ -15,11 +14,7 @@ entries!(chroot => chroot_lsm, chroot_fentry, chroot_kprobe);
 #[inline(always)]
 fn chroot<W: Way>(way: &W) {
     let path = argument!(way, chroot.path) as *const u8;
-    let Some(tally) = seen(EventKind::Chroot) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::Chroot) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     let root = File::path(path);
     action.file(&root);
@@ -35,11 +30,7 @@ entries!(pivot_root => pivot_root_lsm, pivot_root_fentry, pivot_root_kprobe);
 fn pivot_root<W: Way>(way: &W) {
     let old = argument!(way, pivot_root.old) as *const u8;
     let new = argument!(way, pivot_root.new) as *const u8;
-    let Some(tally) = seen(EventKind::PivotRoot) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::PivotRoot) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.file(&File::path(new));
     action.other_file(&File::path(old));

@@ -6,7 +6,7 @@ use sensor_ebpf::abi::{
 };
 
 use crate::action::{Action, current};
-use crate::contained::is_contained;
+use crate::contained::{is_contained, seen_in_container};
 use crate::emit::seen;
 use crate::entries::{Way, argument, entries};
 use crate::kernel::{Probed, Structure, offset};
@@ -21,12 +21,8 @@ const PERF_CONFIG: u32 = 8;
 #[inline(always)]
 fn perf_event_open<W: Way>(way: &W) {
     let scope = argument!(way, perf_event_open.scope) & 0xffff_ffff;
-    let attributes = Structure::<Probed>::new(argument!(way, perf_event_attributes.attributes) as *const u8);
-    let Some(tally) = seen(EventKind::PerfEventOpen) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let attributes = Structure::<Probed>::new(argument!(way, perf_event_open.attributes) as *const u8);
+    let Some(tally) = seen_in_container(EventKind::PerfEventOpen) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.value(PERF_VALUE_SCOPE, scope);
     action.value(PERF_VALUE_TYPE, u64::from(attributes.field::<u32>(PERF_TYPE)));
@@ -41,11 +37,7 @@ entries!(anonymous_inode => anonymous_inode_lsm, anonymous_inode_fentry, anonymo
 #[inline(always)]
 fn anonymous_inode<W: Way>(way: &W) {
     let name = Structure::<Probed>::new(argument!(way, anonymous_inode.name) as *const u8);
-    let Some(tally) = seen(EventKind::AnonymousInode) else { return };
-    if !is_contained(current()) {
-        tally.filtered();
-        return;
-    }
+    let Some(tally) = seen_in_container(EventKind::AnonymousInode) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.text(name.pointer(offset!(qstr.name)));
     action.send();

@@ -11,7 +11,7 @@ use super::host::HostRoot;
 use super::image::{Entry, Image, names};
 use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
-use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
+use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
 use super::runtime::{Order, RuntimeSet};
 use super::seed;
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
@@ -142,14 +142,9 @@ impl Attributor {
         if is_runtime && matches!(process.origin, Origin::Host) {
             process.role = RuntimeRole::Runtime;
         }
-        let parent = self.processes.by_number(process.parent.pid).map(|parent| {
-            let mut ancestors = vec![super::Ancestor { key: parent.key, image: Arc::clone(&parent.image) }];
-            ancestors.extend(parent.ancestors.iter().take(super::process::ANCESTORS - 1).cloned());
-            (parent.key, ancestors)
-        });
-        if let Some((key, ancestors)) = parent {
-            process.parent = key;
-            process.ancestors = ancestors;
+        if let Some(parent) = self.processes.by_number(process.parent.pid) {
+            process.parent = parent.key;
+            process.ancestors = line_of(parent, parent.key);
         }
         self.processes.insert(process);
     }
@@ -160,8 +155,8 @@ impl Attributor {
         self.processes
             .iter()
             .filter(move |process| {
-                process.origin.container().is_some()
-                    || !matches!(process.namespaces.mount, 0) && process.namespaces.mount != host
+                let mount = process.namespaces.mount;
+                process.origin.container().is_some() || mount != 0 && mount != host
             })
             .map(|process| process.key.pid)
     }
@@ -199,7 +194,9 @@ impl Attributor {
         if let Some(handle) = origin.as_ref().and_then(Origin::container) {
             self.containers.resolve(handle, event.time);
         }
+        // Only execs and actions are held against a contract.
         let elsewhere = key
+            .filter(|_| matches!(event.body, Body::Exec(_) | Body::Action(_)))
             .and_then(|key| self.processes.get(key))
             .map(|process| self.containers.elsewhere(process, event))
             .unwrap_or_default();
@@ -485,13 +482,13 @@ impl Attributor {
 /// The namespaces that the runtime works in: those of `host_root`, which are this process's own when it is `/`, and those
 /// of process 1 when the sensor sits in a container and looks through /proc/1/root.
 pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
-    let pid = host_process(options).parse().unwrap_or_else(|_| std::process::id());
-    seed::read(&options.proc, pid).map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
+    seed::read(&options.proc, host_process(options))
+        .map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
 }
 
-/// The folder in /proc of a process that stands where the runtime works.
-fn host_process(options: &AttributeOptions) -> &'static str {
-    if options.host_root == Path::new("/") { "self" } else { "1" }
+/// A process that stands where the runtime works.
+fn host_process(options: &AttributeOptions) -> u32 {
+    if options.host_root == Path::new("/") { std::process::id() } else { 1 }
 }
 
 fn device(action: &Action) -> Option<String> {

@@ -29,9 +29,9 @@ pub struct HostMounts {
 }
 
 impl HostMounts {
-    /// Mounts of the process whose folder in `proc` is `name`; nothing is read yet.
-    pub fn new(proc: &Path, name: &str) -> Self {
-        Self { file: proc.join(name).join("mountinfo"), mounts: Vec::new(), read: None }
+    /// Mounts that a process sees; nothing is read yet.
+    pub fn new(proc: &Path, pid: u32) -> Self {
+        Self { file: proc.join(pid.to_string()).join("mountinfo"), mounts: Vec::new(), read: None }
     }
 
     /// Path on the host of a file on `device` (major << 20 | minor) at `path` from its file system's root; `None` if
@@ -117,7 +117,7 @@ broken line
         let proc = tempfile::tempdir().expect("temporary folder");
         std::fs::create_dir(proc.path().join("1")).expect("folder");
         std::fs::write(proc.path().join("1/mountinfo"), TEXT).expect("write");
-        let mounts = HostMounts::new(proc.path(), "1");
+        let mounts = HostMounts::new(proc.path(), 1);
         (proc, mounts)
     }
 

@@ -206,32 +206,24 @@ impl ProcessTable {
         self.insert(Process { namespace_pid: fork.namespace_pid, ..child });
     }
 
-    /// A process for an exec whose fork was not seen; it descends from its parent if that is known.
+    /// A process for an exec whose fork was not seen.
     pub fn discover(&mut self, exec: &Exec) -> Process {
-        let parent =
-            self.get(exec.parent_key()).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
-        let mut process = orphan(exec.key(), exec.parent_key(), exec.cgroup_id, exec.namespaces);
-        process.namespace_pid = exec.namespace_pid;
-        if let Some((image, mut ancestors)) = parent {
-            ancestors.truncate(ANCESTORS - 1);
-            ancestors.insert(0, Ancestor { key: exec.parent_key(), image });
-            process.ancestors = ancestors;
-        }
-        process
+        let process = orphan(exec.key(), exec.parent_key(), exec.cgroup_id, exec.namespaces);
+        self.descended(Process { namespace_pid: exec.namespace_pid, ..process })
     }
 
     /// A process for an action whose fork and exec were not seen.
     pub fn discover_subject(&mut self, subject: &Subject) -> Process {
-        let parent =
-            self.get(subject.parent).map(|parent| (Arc::clone(&parent.image), parent.ancestors.clone()));
-        let mut process = orphan(subject.process, subject.parent, subject.cgroup_id, subject.namespaces);
-        process.namespace_pid = subject.namespace_pid;
         let command = subject.command.as_slice().into();
-        process.image = Arc::new(Image { command, credentials: subject.credentials, ..Image::default() });
-        if let Some((image, mut ancestors)) = parent {
-            ancestors.truncate(ANCESTORS - 1);
-            ancestors.insert(0, Ancestor { key: subject.parent, image });
-            process.ancestors = ancestors;
+        let image = Arc::new(Image { command, credentials: subject.credentials, ..Image::default() });
+        let process = orphan(subject.process, subject.parent, subject.cgroup_id, subject.namespaces);
+        self.descended(Process { namespace_pid: subject.namespace_pid, image, ..process })
+    }
+
+    /// The process with its ancestors, if its parent is known.
+    fn descended(&mut self, mut process: Process) -> Process {
+        if let Some(parent) = self.get(process.parent) {
+            process.ancestors = line_of(parent, process.parent);
         }
         process
     }
@@ -282,11 +274,17 @@ impl ProcessTable {
     }
 }
 
+/// The ancestors of a process's children, whom they know by `key`.
+pub fn line_of(parent: &Process, key: ProcessKey) -> Vec<Ancestor> {
+    let mut ancestors = Vec::with_capacity((parent.ancestors.len() + 1).min(ANCESTORS));
+    ancestors.push(Ancestor { key, image: Arc::clone(&parent.image) });
+    ancestors.extend(parent.ancestors.iter().take(ANCESTORS - 1).cloned());
+    ancestors
+}
+
 /// A child as fork leaves it: everything is its creator's but its own number.
 fn inherit(creator: &Process, fork: &Fork) -> Process {
-    let mut ancestors = Vec::with_capacity((creator.ancestors.len() + 1).min(ANCESTORS));
-    ancestors.push(Ancestor { key: creator.key, image: Arc::clone(&creator.image) });
-    ancestors.extend(creator.ancestors.iter().take(ANCESTORS - 1).cloned());
+    let ancestors = line_of(creator, creator.key);
     Process {
         key: fork.child,
         parent: fork.parent,

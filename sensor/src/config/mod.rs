@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::probe::Ladder;
 use crate::sink::stdout::{StdoutFormat, color_wanted};
 use crate::sink::{ForensicConfig, QueueConfig, SinkConfig, StdoutConfig};
 pub use values::{MetricsAddress, parse_duration, parse_size};
@@ -47,22 +48,6 @@ pub enum LogContent {
     Events,
 }
 
-/// The way into the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Attach {
-    /// The best way that this kernel offers, hook by hook.
-    #[default]
-    Auto,
-    /// BPF LSM where it is active, else function entry by BPF trampoline.
-    Lsm,
-    /// Function entry by BPF trampoline.
-    Fentry,
-    /// Function entry by breakpoint or ftrace.
-    Kprobe,
-    /// Tracepoints.
-    Tracepoint,
-}
-
 /// One layer of settings, as given by a file or by flags; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
@@ -81,7 +66,7 @@ pub struct Layer {
     /// Where metrics are served.
     pub metrics: Option<MetricsAddress>,
     /// The way into the kernel.
-    pub attach: Option<Attach>,
+    pub attach: Option<Ladder>,
     /// How long to run.
     pub duration: Option<Duration>,
     /// This node's name.
@@ -130,7 +115,7 @@ pub struct Config {
     /// Where metrics are served; `None` for nowhere.
     pub metrics: Option<SocketAddr>,
     /// The way into the kernel.
-    pub attach: Attach,
+    pub attach: Ladder,
     /// How long to run; `None` until stopped.
     pub duration: Option<Duration>,
     /// This node's name.

@@ -1,7 +1,8 @@
 //! The attach ladder: for each hook the ways in, tried in their order, and which one holds on this kernel.
 
-use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Lsm, Program, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, KProbe, Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf};
+use clap::ValueEnum;
 use sensor_ebpf::abi::{ARGUMENT_SOURCES, EventKind, MISSING};
 
 use super::hooks::{HOOKS, Hook, Way};
@@ -14,18 +15,13 @@ pub enum Rung {
     TracepointBtf,
     /// BPF LSM: as cheap as a trampoline; only where `bpf` is among the active LSMs, and only when asked for.
     Lsm,
-    /// Trampoline at a function's entry or exit.
+    /// Trampoline at a function's entry.
     Fentry,
-    /// Breakpoint or ftrace at a function's entry or exit: more per hit.
+    /// Breakpoint or ftrace at a function's entry: more per hit.
     Kprobe,
-    /// The tracepoint at the end of every system call: costs on all of them, and sees less. Degraded.
-    Syscall,
 }
 
 impl Rung {
-    /// All rungs.
-    pub const ALL: [Self; 5] = [Self::TracepointBtf, Self::Lsm, Self::Fentry, Self::Kprobe, Self::Syscall];
-
     /// The name used in `doctor`, records and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,29 +29,23 @@ impl Rung {
             Self::Lsm => "lsm",
             Self::Fentry => "fentry",
             Self::Kprobe => "kprobe",
-            Self::Syscall => "syscall_tracepoint",
         }
-    }
-
-    /// Whether hooks on this rung see less than they should.
-    pub fn is_degraded(self) -> bool {
-        self == Self::Syscall
     }
 }
 
 /// Which rungs may be taken. Hooks whose only way in is a stable tracepoint are not concerned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ladder {
-    /// The best that holds, without LSM.
+    /// The best way that this kernel offers, hook by hook.
     #[default]
     Auto,
-    /// LSM, and trampolines for hooks that have no LSM way.
+    /// BPF LSM where it is active, else function entry by BPF trampoline.
     Lsm,
-    /// Trampolines only.
+    /// Function entry by BPF trampoline.
     Fentry,
-    /// Kprobes only.
+    /// Function entry by breakpoint or ftrace.
     Kprobe,
-    /// Tracepoints only.
+    /// Tracepoints.
     Tracepoint,
 }
 
@@ -66,7 +56,6 @@ impl Ladder {
             Rung::Lsm => self == Self::Lsm,
             Rung::Fentry => matches!(self, Self::Auto | Self::Lsm | Self::Fentry),
             Rung::Kprobe => matches!(self, Self::Auto | Self::Kprobe),
-            Rung::Syscall => matches!(self, Self::Auto | Self::Tracepoint),
         }
     }
 }
@@ -95,8 +84,6 @@ pub struct HookReport {
     pub target: &'static str,
     /// The rung that holds, or why none does.
     pub result: Result<AttachedHook, String>,
-    /// Better rungs that were tried, and why they do not hold.
-    pub refused: Vec<(Rung, String)>,
 }
 
 /// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
@@ -116,35 +103,35 @@ struct Kernel<'a> {
 
 impl Kernel<'_> {
     fn climb(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
-        let mut refused = Vec::new();
-        let target = hook.ways.first().map_or("", |way| way.target);
-        let report = |target, result, refused| HookReport {
-            name: hook.name,
-            kind: hook.kind,
-            target,
-            result,
-            refused,
+        let (target, result) = match self.missing_field(hook) {
+            Some(reason) => (hook.ways.first().map_or("", |way| way.target), Err(reason)),
+            None => self.first_that_holds(hook, ladder),
         };
-        if let Some(reason) = self.missing_field(hook) {
-            return report(target, Err(reason), refused);
-        }
+        HookReport { name: hook.name, kind: hook.kind, target, result }
+    }
+
+    /// Tries the ways that are allowed in their order; gives the target, and the reasons of all if none holds.
+    fn first_that_holds(
+        &mut self,
+        hook: &'static Hook,
+        ladder: Ladder,
+    ) -> (&'static str, Result<AttachedHook, String>) {
+        let mut reasons = Vec::new();
         for way in hook.ways.iter().filter(|way| ladder.allows(way.rung)) {
             match self.attach(way) {
                 Ok((target, program)) => {
                     let attached = AttachedHook { name: hook.name, kind: hook.kind, rung: way.rung, program };
-                    return report(target, Ok(attached), refused);
+                    return (target, Ok(attached));
                 }
-                Err(reason) => refused.push((way.rung, reason)),
+                Err(reason) => reasons.push(format!("{}: {reason}", way.rung.name())),
             }
         }
-        let reasons: Vec<String> =
-            refused.iter().map(|(rung, reason)| format!("{}: {reason}", rung.name())).collect();
         let reason = if reasons.is_empty() {
             "no way in that the settings allow".to_owned()
         } else {
             reasons.join("; ")
         };
-        report(target, Err(reason), refused)
+        (hook.ways.first().map_or("", |way| way.target), Err(reason))
     }
 
     fn missing_field(&self, hook: &Hook) -> Option<String> {
@@ -189,7 +176,7 @@ impl Kernel<'_> {
         let function = way.function.unwrap_or(way.target);
         let sources = ARGUMENT_SOURCES.iter().zip(&self.offsets.arguments);
         let mut missing =
-            sources.filter(|(source, position)| source.function == function && **position == MISSING);
+            sources.filter(|(source, position)| source.is_needed_by(function) && **position == MISSING);
         missing.next().map(|(source, _)| match source.pointee {
             "" => format!("{}({})", source.function, source.parameter),
             pointee => format!("{}(struct {pointee} *{})", source.function, source.parameter),
@@ -197,25 +184,16 @@ impl Kernel<'_> {
     }
 }
 
-/// Loads a program for its target and attaches it; gives its descriptor. Programs that serve several hooks are loaded
-/// and attached once.
+/// Loads a program for its target and attaches it; gives its descriptor.
 fn attach_to(program: &mut Program, way: &Way, target: &str, btf: &Btf) -> Result<i32, ProgramError> {
-    let is_loaded = program.fd().is_ok();
     match way.rung {
-        Rung::TracepointBtf | Rung::Syscall => {
+        Rung::TracepointBtf => {
             let program: &mut BtfTracePoint = (&mut *program).try_into()?;
-            if !is_loaded {
-                program.load(if way.rung == Rung::Syscall { "sys_exit" } else { target }, btf)?;
-                program.attach()?;
-            }
-        }
-        Rung::Lsm => {
-            let program: &mut Lsm = (&mut *program).try_into()?;
             program.load(target, btf)?;
             program.attach()?;
         }
-        Rung::Fentry if way.at_exit => {
-            let program: &mut FExit = (&mut *program).try_into()?;
+        Rung::Lsm => {
+            let program: &mut Lsm = (&mut *program).try_into()?;
             program.load(target, btf)?;
             program.attach()?;
         }
@@ -226,7 +204,8 @@ fn attach_to(program: &mut Program, way: &Way, target: &str, btf: &Btf) -> Resul
         }
         Rung::Kprobe => {
             let program: &mut KProbe = (&mut *program).try_into()?;
-            if !is_loaded {
+            // A kprobe is loaded without its target: it may have been loaded for a target before this one.
+            if program.fd().is_err() {
                 program.load()?;
             }
             program.attach(target, 0)?;

@@ -28,24 +28,22 @@ pub struct Way {
     pub target: &'static str,
     /// The function whose parameters are checked, where it is not the target.
     pub function: Option<&'static str>,
-    /// At the function's end, with its result.
-    pub at_exit: bool,
 }
 
 const fn tracepoint(program: &'static str, target: &'static str) -> Way {
-    Way { rung: Rung::TracepointBtf, program, target, function: None, at_exit: false }
+    Way { rung: Rung::TracepointBtf, program, target, function: None }
 }
 
 const fn lsm(program: &'static str, target: &'static str, function: &'static str) -> Way {
-    Way { rung: Rung::Lsm, program, target, function: Some(function), at_exit: false }
+    Way { rung: Rung::Lsm, program, target, function: Some(function) }
 }
 
 const fn fentry(program: &'static str, target: &'static str) -> Way {
-    Way { rung: Rung::Fentry, program, target, function: None, at_exit: false }
+    Way { rung: Rung::Fentry, program, target, function: None }
 }
 
 const fn kprobe(program: &'static str, target: &'static str) -> Way {
-    Way { rung: Rung::Kprobe, program, target, function: None, at_exit: false }
+    Way { rung: Rung::Kprobe, program, target, function: None }
 }
 
 const LIFE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime"];

@@ -93,7 +93,6 @@ impl Probe {
         let offsets = offsets::resolve()?;
         let btf = Btf::from_sys_fs()?;
         let slots = aya::util::nr_cpus().map(|count| count as u32).unwrap_or(1).max(possible_cpus());
-        let host = options.host;
         let built = Settings::BUILT;
         let settings: [u32; size_of::<Settings>() / 4] = [
             built.abi_version,
@@ -101,9 +100,7 @@ impl Probe {
             built.exec_record_size,
             built.action_record_size,
             slots,
-            host.mount,
-            host.pid,
-            host.user,
+            options.host.mount,
         ];
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))

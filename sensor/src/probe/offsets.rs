@@ -73,7 +73,7 @@ fn position(source: &ArgumentSource, btf: &Btf<'_>) -> u32 {
         return MISSING;
     };
     let wanted = |parameter: &Parameter| {
-        source.parameter.split('|').any(|name| name == parameter.name)
+        source.names().any(|name| name == parameter.name)
             && (source.pointee.is_empty() || parameter.pointee.as_deref() == Some(source.pointee))
     };
     parameters.iter().position(wanted).map_or(MISSING, |position| position as u32)
@@ -81,7 +81,7 @@ fn position(source: &ArgumentSource, btf: &Btf<'_>) -> u32 {
 
 /// Fields that one architecture has and another has not.
 fn is_of_one_architecture(source: &OffsetSource) -> bool {
-    source.structure == "pt_regs" || source.member == "thread_info.status"
+    source.member == "thread_info.status"
 }
 
 /// `vfs_inode` at 0 and `__upperdentry` behind it: the difference is all that the object uses.

@@ -159,7 +159,7 @@ fields! {
     ThreadCapInheritable "thread.cap_inheritable" List None "Names of the inheritable capabilities.",
     EvtResult "evt.result" Number None "Outcome of an action: 0 or a negative error number; missing where the hook runs before it is known.",
     EvtText "evt.text" Text None "What an action is about in words: a name, a type, a device, what was passed.",
-    EvtRung "evt.rung" Text None "How the hook was entered: tp_btf, lsm, fentry, kprobe, syscall_tracepoint.",
+    EvtRung "evt.rung" Text None "How the hook was entered: tp_btf, lsm, fentry, kprobe.",
     ThreadCompat "thread.compat" Bool None "The thread came by a 32-bit system call.",
     FilePath "file.path" Text None "Path of the file an action is about, from the process's root.",
     FileHostPath "file.host_path" Text None "Its path on the host; missing if the host does not have its file system mounted.",
