@@ -1,5 +1,7 @@
-//! `e2e bench`: what the sensor costs. `exec` measures all of it, `spine` only the way of recorded events.
+//! `e2e bench`: what the sensor costs. `exec` measures storms of processes, `actions` storms of what the hooks on actions
+//! see, `spine` only the way of recorded events.
 
+mod actions;
 mod measure;
 mod record;
 mod spine;
@@ -12,9 +14,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use table::Table;
 
-/// Arguments of every benchmark.
+/// What every benchmark needs.
 #[derive(Args)]
-pub struct Arguments {
+pub struct Common {
     /// The sensor's binary
     #[arg(long, value_name = "PATH")]
     sensor: PathBuf,
@@ -24,43 +26,73 @@ pub struct Arguments {
     /// Folder for logs, recordings and containers
     #[arg(long, value_name = "DIR")]
     work: PathBuf,
-    /// Execs in one storm
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
-    execs: u32,
     /// Pairs of storms, one without and one with the sensor
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How often each stage of the spine gets all recorded events
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    replays: u32,
     /// Write the figures here as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
 
+/// Arguments of `exec` and `spine`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// Execs in one storm
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    execs: u32,
+    /// How often each stage of the spine gets all recorded events
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    replays: u32,
+}
+
+/// Arguments of `actions`.
+#[derive(Args)]
+pub struct ActionArguments {
+    #[command(flatten)]
+    common: Common,
+    /// Only these storms: syscall, open, mount, connect
+    #[arg(value_parser = ["syscall", "open", "mount", "connect"])]
+    kinds: Vec<String>,
+    /// Force one rung of the sensor's attach ladder
+    #[arg(long, value_name = "RUNG")]
+    attach: Option<String>,
+    /// Do this many times less, for slow machines
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    divide: u32,
+}
+
 /// Storms with and without the sensor, its memory, start and size, then the spine.
 pub fn exec(arguments: &Arguments) -> Result<ExitCode> {
-    let mut table = prepare(arguments)?;
+    let mut table = prepare(&arguments.common)?;
     storm::measure(arguments, &mut table)?;
     spine::measure(arguments, &mut table)?;
-    finish(arguments, &table)
+    finish(&arguments.common, &table)
+}
+
+/// Storms of opens, mounts, connections and bare system calls.
+pub fn actions(arguments: &ActionArguments) -> Result<ExitCode> {
+    let mut table = prepare(&arguments.common)?;
+    actions::measure(arguments, &mut table)?;
+    finish(&arguments.common, &table)
 }
 
 /// Only the spine.
 pub fn spine(arguments: &Arguments) -> Result<ExitCode> {
-    let mut table = prepare(arguments)?;
+    let mut table = prepare(&arguments.common)?;
     spine::measure(arguments, &mut table)?;
-    finish(arguments, &table)
+    finish(&arguments.common, &table)
 }
 
-fn prepare(arguments: &Arguments) -> Result<Table> {
+fn prepare(arguments: &Common) -> Result<Table> {
     std::fs::create_dir_all(&arguments.work)
         .with_context(|| format!("--work {}", arguments.work.display()))?;
     let processors = std::thread::available_parallelism()?;
     Ok(Table::new(format!("kernel {}, {processors} processors", crate::host::kernel_release())))
 }
 
-fn finish(arguments: &Arguments, table: &Table) -> Result<ExitCode> {
+fn finish(arguments: &Common, table: &Table) -> Result<ExitCode> {
     if let Some(file) = &arguments.report {
         std::fs::write(file, serde_json::to_vec_pretty(&table.json())?)
             .with_context(|| format!("report {}", file.display()))?;

@@ -9,6 +9,7 @@ mod bench;
 mod checks;
 mod container;
 mod execute;
+mod hooks;
 mod host;
 mod http;
 mod image;
@@ -53,6 +54,8 @@ enum Command {
 enum BenchCommand {
     /// Storms of short-lived processes without and with the sensor in turn, then the spine
     Exec(bench::Arguments),
+    /// Storms of what no detection can match, without and with the sensor in turn
+    Actions(bench::ActionArguments),
     /// The way of recorded events through the sensor's stages
     Spine(bench::Arguments),
 }
@@ -92,6 +95,9 @@ pub struct RunArguments {
     /// Force one rung of the sensor's attach ladder
     #[arg(long, value_name = "RUNG")]
     pub attach: Option<String>,
+    /// Only what a rung can change: scenarios that need hooks on actions, and benign workloads
+    #[arg(long)]
+    pub hooked: bool,
     /// Which scenarios
     #[command(flatten)]
     pub set: SetArguments,
@@ -102,6 +108,7 @@ fn main() -> Result<ExitCode> {
         Command::Run(arguments) => run::with_sensor(&arguments),
         Command::Try(set) => run::without_sensor(&set),
         Command::Bench(BenchCommand::Exec(arguments)) => bench::exec(&arguments),
+        Command::Bench(BenchCommand::Actions(arguments)) => bench::actions(&arguments),
         Command::Bench(BenchCommand::Spine(arguments)) => bench::spine(&arguments),
     }
 }

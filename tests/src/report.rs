@@ -1,15 +1,19 @@
 //! Results: one line each while running, one JSON file at the end.
 
 use crate::host;
+use crate::scenario::{Class, Scenario};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// The results of a run, filled from several threads.
 pub struct Report {
     label: String,
+    /// Attached hooks with their rungs, once a sensor was started.
+    hooks: OnceLock<BTreeMap<String, String>>,
     results: Mutex<Vec<Entry>>,
 }
 
@@ -24,6 +28,35 @@ pub struct Entry {
     pub reason: String,
     /// How long it took.
     pub seconds: f64,
+    /// Of a scenario: what it is.
+    #[serde(flatten)]
+    pub scenario: Option<Subject>,
+}
+
+/// The scenario that a result is about.
+#[derive(Debug, Clone, Serialize)]
+pub struct Subject {
+    /// Attack, benign or input.
+    pub class: Class,
+    /// Its line for people.
+    pub title: String,
+    /// Ids of the findings that it must lead to.
+    pub detections: Vec<String>,
+    /// Whether it needs hooks that are entered by one of several rungs.
+    pub hooked: bool,
+}
+
+impl From<&Scenario> for Subject {
+    fn from(scenario: &Scenario) -> Self {
+        let mut detections: Vec<String> = Vec::new();
+        for expected in &scenario.expect.findings {
+            if !detections.contains(&expected.id) {
+                detections.push(expected.id.clone());
+            }
+        }
+        let hooked = !scenario.needs.hooks.is_empty();
+        Self { class: scenario.class, title: scenario.title.clone(), detections, hooked }
+    }
 }
 
 /// What came of a scenario or check.
@@ -42,17 +75,27 @@ pub enum Status {
 struct Document<'a> {
     label: &'a str,
     kernel: String,
+    hooks: Option<&'a BTreeMap<String, String>>,
     results: &'a [Entry],
 }
 
 impl Report {
     /// An empty report.
     pub fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), results: Mutex::default() }
+        Self { label: label.to_owned(), hooks: OnceLock::new(), results: Mutex::default() }
     }
 
-    /// Adds a result and prints its line.
-    pub fn add(&self, id: &str, status: Status, reason: String, time: Duration) {
+    /// Takes note of the hooks that the run's sensor attached.
+    pub fn set_hooks(&self, hooks: &BTreeMap<String, String>) {
+        self.hooks.get_or_init(|| hooks.clone());
+    }
+
+    /// Adds a scenario's result and prints its line.
+    pub fn add(&self, scenario: &Scenario, status: Status, reason: String, time: Duration) {
+        self.enter(&scenario.id, Some(scenario.into()), status, reason, time);
+    }
+
+    fn enter(&self, id: &str, scenario: Option<Subject>, status: Status, reason: String, time: Duration) {
         let word = match status {
             Status::Passed => "passed",
             Status::Failed => "FAILED",
@@ -60,7 +103,7 @@ impl Report {
         };
         let seconds = time.as_secs_f64();
         println!("{word:7} {id:28} {seconds:6.1} s  {}", reason.replace('\n', "\n        "));
-        let entry = Entry { id: id.to_owned(), status, reason, seconds };
+        let entry = Entry { id: id.to_owned(), status, reason, seconds, scenario };
         self.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(entry);
     }
 
@@ -72,7 +115,7 @@ impl Report {
     /// As [`Self::check`], with the time it took.
     pub fn timed_check(&self, id: &str, complaints: Vec<String>, time: Duration) {
         let status = if complaints.is_empty() { Status::Passed } else { Status::Failed };
-        self.add(id, status, complaints.join("\n"), time);
+        self.enter(id, None, status, complaints.join("\n"), time);
     }
 
     /// Prints the sums, writes the file, and says whether nothing failed.
@@ -83,7 +126,12 @@ impl Report {
         let [passed, failed, skipped] = [Status::Passed, Status::Failed, Status::Skipped].map(count);
         println!("{passed} passed, {failed} failed, {skipped} skipped");
         if let Some(file) = file {
-            let document = Document { label: &self.label, kernel: host::kernel_release(), results: &results };
+            let document = Document {
+                label: &self.label,
+                kernel: host::kernel_release(),
+                hooks: self.hooks.get(),
+                results: &results,
+            };
             std::fs::write(file, serde_json::to_vec_pretty(&document)?)
                 .with_context(|| format!("report {}", file.display()))?;
         }
@@ -99,7 +147,11 @@ mod tests {
     #[test]
     fn the_file_has_all_results_and_a_failure_is_told() {
         let report = Report::new("unit");
-        report.add("b", Status::Passed, String::new(), Duration::from_millis(1500));
+        let scenario = "{id: b, title: A thing, host: 'true', needs: {hooks: [open]}, \
+                        expect: {findings: [{id: x, severity: low}, {id: x, severity: high}]}}";
+        let scenario: Scenario = serde_saphyr::from_str(scenario).unwrap();
+        report.add(&scenario, Status::Passed, String::new(), Duration::from_millis(1500));
+        report.set_hooks(&BTreeMap::from([("exec".to_owned(), "tp_btf".to_owned())]));
         report.check("a", vec!["wrong".into()]);
         let file = std::env::temp_dir().join(format!("e2e-report-{}", std::process::id()));
         assert!(!report.finish(Some(&file)).unwrap());
@@ -107,6 +159,10 @@ mod tests {
         assert_eq!(document["label"], "unit");
         assert_eq!(document["results"][0]["status"], "failed");
         assert_eq!(document["results"][1]["seconds"], 1.5);
+        assert_eq!(document["results"][1]["detections"], serde_json::json!(["x"]));
+        assert_eq!(document["results"][1]["class"], "attack");
+        assert!(document["results"][0].get("class").is_none());
+        assert_eq!(document["hooks"]["exec"], "tp_btf");
         std::fs::remove_file(file).unwrap();
     }
 }

@@ -4,10 +4,10 @@ use crate::execute::{Bench, Execution, Footprint};
 use crate::host;
 use crate::image::{self, Images};
 use crate::report::{Report, Status};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Class, Scenario};
 use crate::sensor::{Sensor, Settings};
 use crate::slice::slice;
-use crate::{RunArguments, SetArguments, checks, refusals, verdict};
+use crate::{RunArguments, SetArguments, checks, hooks, refusals, verdict};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -18,7 +18,10 @@ use std::time::{Duration, Instant};
 
 /// Runs the scenarios under a sensor and checks what it reports.
 pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
-    let set = Set::prepare(&arguments.set)?;
+    let mut set = Set::prepare(&arguments.set)?;
+    if arguments.hooked {
+        set.scenarios.retain(|scenario| scenario.class == Class::Benign || !scenario.needs.hooks.is_empty());
+    }
     refusals::check_all(&arguments.sensor, &set.work, &set.report)?;
     let rules = arguments.set.scenarios.join("settings.rules.yaml");
     let settings = Settings {
@@ -30,8 +33,15 @@ pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
         attach: arguments.attach.as_deref(),
     };
     let mut sensor = Sensor::start(&settings)?;
+    set.report.set_hooks(&sensor.hooks);
+    if let Some(rung) = &arguments.attach {
+        set.report.check("hooks-rung", hooks::off_the_rung(&sensor.hooks, rung));
+    }
     set.report.timed_check("sensor-ready", checks::readiness(&sensor), sensor.ready_after);
     set.each(|scenario| observe(&set.bench, &sensor, scenario));
+    if arguments.set.only.is_empty() {
+        set.report.check("hooks-tested", hooks::untested(&sensor.hooks, &set.scenarios));
+    }
     checks::whole_run(&mut sensor, &set.report)?;
     set.finish()
 }
@@ -157,7 +167,7 @@ impl Set {
                             Status::Failed => format!("{}\n{reason}", scenario.title),
                             _ => reason,
                         };
-                        self.report.add(&scenario.id, status, reason, begin.elapsed());
+                        self.report.add(scenario, status, reason, begin.elapsed());
                     }
                 });
             }

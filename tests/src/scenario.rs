@@ -2,14 +2,36 @@
 
 use anyhow::{Context as _, Result, bail};
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The folders of scenario files: techniques, workloads, and what the sensor must bear.
-const CLASSES: [&str; 3] = ["attack", "benign", "input"];
+/// What a scenario is for, told by the folder that its file is in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A technique that must be found.
+    #[default]
+    Attack,
+    /// A workload that must stay quiet.
+    Benign,
+    /// What the sensor must bear.
+    Input,
+}
+
+impl Class {
+    const ALL: [Self; 3] = [Self::Attack, Self::Benign, Self::Input];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Attack => "attack",
+            Self::Benign => "benign",
+            Self::Input => "input",
+        }
+    }
+}
 
 /// One scenario, read from `CLASS/ID.yaml`. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -44,6 +66,9 @@ pub struct Scenario {
     /// Where it was read from.
     #[serde(skip)]
     pub path: PathBuf,
+    /// What it is for.
+    #[serde(skip)]
+    pub class: Class,
 }
 
 fn default_timeout() -> u64 {
@@ -305,15 +330,15 @@ fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Resu
 pub fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
     let mut scenarios: Vec<Scenario> = Vec::new();
     let mut problems = String::new();
-    for class in CLASSES {
-        let folder = folder.join(class);
+    for class in Class::ALL {
+        let folder = folder.join(class.folder());
         let entries =
             std::fs::read_dir(&folder).with_context(|| format!("scenario folder {}", folder.display()))?;
         let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
         paths.sort();
         for path in paths {
-            match read(&path) {
+            match read(&path, class) {
                 Ok(scenario) => scenarios.push(scenario),
                 Err(error) => _ = writeln!(problems, "{error:#}"),
             }
@@ -326,18 +351,18 @@ pub fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
 }
 
 /// Reads one scenario; errors begin with the file's path and name the line.
-pub fn read(path: &Path) -> Result<Scenario> {
+pub fn read(path: &Path, class: Class) -> Result<Scenario> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut scenario = parse(&text).with_context(|| path.display().to_string())?;
-    let benign = path.parent().and_then(Path::file_name).is_some_and(|class| class == "benign");
     let stem = path.file_stem().unwrap_or_default();
     if stem != scenario.id.as_str() {
         bail!("{}: the id `{}` must be the file's name", path.display(), scenario.id);
     }
-    if benign && scenario.expect.max_severity.is_none() {
+    if class == Class::Benign && scenario.expect.max_severity.is_none() {
         bail!("{}: a benign workload needs `expect.max_severity`", path.display());
     }
     scenario.path = path.to_path_buf();
+    scenario.class = class;
     Ok(scenario)
 }
 

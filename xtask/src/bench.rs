@@ -26,16 +26,31 @@ pub struct Options {
 enum Benchmark {
     /// Storms of short processes without and with the sensor, then the spine.
     Exec,
+    /// Storms of opens, mounts, connections and system calls that no detection can match.
+    Actions,
+    /// The same, opens only.
+    Open,
+    /// The same, mounts only.
+    Mount,
+    /// The same, connections to unix sockets only.
+    Connect,
+    /// The same, bare system calls only.
+    Syscall,
     /// The way of recorded events through the sensor's stages.
     Spine,
 }
 
 impl Benchmark {
-    /// The name of the runner's subcommand `e2e bench NAME`.
-    fn name(self) -> &'static str {
+    /// The runner's subcommand `e2e bench NAME`, and its operands.
+    fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Exec => "exec",
-            Self::Spine => "spine",
+            Self::Exec => &["exec"],
+            Self::Actions => &["actions"],
+            Self::Open => &["actions", "open"],
+            Self::Mount => &["actions", "mount"],
+            Self::Connect => &["actions", "connect"],
+            Self::Syscall => &["actions", "syscall"],
+            Self::Spine => &["spine"],
         }
     }
 }
@@ -47,7 +62,7 @@ pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
     build::test_binaries(workspace)?;
     let runner = workspace.release_binary("e2e");
     let mut command = as_root(&runner, true);
-    command.current_dir(workspace.root()).args(["bench", options.name.name()]);
+    command.current_dir(workspace.root()).arg("bench").args(options.name.words());
     command.arg("--sensor").arg(workspace.release_binary("stride-sensor"));
     command.arg("--atk").arg(workspace.release_binary("atk"));
     command.arg("--work").arg(workspace.target("bench"));

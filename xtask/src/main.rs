@@ -7,10 +7,12 @@ mod bench;
 mod build;
 mod cache;
 mod command;
+mod end_to_end;
 mod report;
 mod run;
 mod setup;
 mod summary;
+mod tables;
 mod test;
 mod vm;
 mod workspace;
@@ -34,6 +36,8 @@ enum Task {
     Run(run::Options),
     /// Format, lints, unit tests, end-to-end tests here and in virtual machines.
     Test(test::Options),
+    /// Write the tables of what was caught, in docs and README, from the last whole test run.
+    Tables,
     /// Boot one guest kernel with the built binaries.
     Vm(vm::Options),
     /// Measure what the sensor costs.
@@ -58,6 +62,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Build(options) => build::task(&workspace, options),
         Task::Run(options) => run::task(&workspace, options),
         Task::Test(options) => test::task(&workspace, options),
+        Task::Tables => tables::task(&workspace),
         Task::Vm(options) => vm::task(&workspace, options),
         Task::Bench(options) => bench::task(&workspace, options),
     }

@@ -25,6 +25,34 @@ pub struct ScenarioResult {
     /// Why it failed or was skipped; may be absent for a pass.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What the scenario is; absent of a check of the whole run.
+    #[serde(flatten)]
+    pub scenario: Option<Subject>,
+}
+
+/// What a scenario is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Subject {
+    /// What it is for.
+    pub class: Class,
+    /// Its line for people.
+    pub title: String,
+    /// Ids of the findings that it must lead to.
+    pub detections: Vec<String>,
+    /// Whether it needs hooks that are entered by one of several rungs.
+    pub hooked: bool,
+}
+
+/// What a scenario is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A technique that must be found.
+    Attack,
+    /// A workload that must stay quiet.
+    Benign,
+    /// What the sensor must bear.
+    Input,
 }
 
 /// How a scenario went.
@@ -62,7 +90,7 @@ impl Report {
         Self::parse(&text).with_context(|| format!("{} is not a report", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         Ok(serde_json::from_str(text)?)
     }
 

@@ -12,6 +12,7 @@ mod mounts;
 mod network;
 mod process;
 mod spawn;
+mod storm;
 mod system;
 
 use std::ffi::OsString;
@@ -55,6 +56,12 @@ const COMMANDS: &[Command] = &[
     Command { name: "true", operands: "", required: 0, run: |_| Ok(0) },
     Command { name: "--version", operands: "", required: 0, run: |_| Ok(0) },
     Command { name: "spawn-fast", operands: "COUNT COMMAND [ARG]...", required: 2, run: spawn::fast },
+    Command {
+        name: "storm",
+        operands: "syscall|open|mount|connect COUNT FOLDER [contained]",
+        required: 3,
+        run: storm::storm,
+    },
     Command { name: "thread-exec", operands: "COMMAND [ARG]...", required: 1, run: spawn::thread_exec },
     Command {
         name: "double-fork",

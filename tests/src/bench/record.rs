@@ -48,20 +48,20 @@ pub struct Recording {
 
 /// Records.
 pub fn record(arguments: &Arguments) -> Result<Recording> {
-    let work = std::fs::canonicalize(&arguments.work)?;
-    let atk = std::fs::canonicalize(&arguments.atk)?;
+    let work = std::fs::canonicalize(&arguments.common.work)?;
+    let atk = std::fs::canonicalize(&arguments.common.atk)?;
     crate::image::check_work_folder(&work)?;
     let file = work.join("recording");
     let images = Images::new(work.join("images"), atk);
     std::fs::create_dir_all(work.join("images"))?;
 
-    let mut recorder = Command::new(&arguments.sensor)
+    let mut recorder = Command::new(&arguments.common.sensor)
         .args(["bench", "record"])
         .arg(&file)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("sensor {}", arguments.sensor.display()))?;
+        .with_context(|| format!("sensor {}", arguments.common.sensor.display()))?;
     let recorded = under(&mut recorder, &images, &work);
     // The end of its standard input ends it.
     drop(recorder.stdin.take());

@@ -12,7 +12,7 @@ const EXPECTED: f64 = 500_000.0;
 /// Records, replays, and fills the table.
 pub fn measure(arguments: &Arguments, table: &mut Table) -> Result<()> {
     let recording = record::record(arguments)?;
-    let output = Command::new(&arguments.sensor)
+    let output = Command::new(&arguments.common.sensor)
         .args(["bench", "replay", "--rounds", &arguments.replays.to_string()])
         .arg(&recording.file)
         .output()?;

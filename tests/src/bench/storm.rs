@@ -37,23 +37,23 @@ struct Watched {
 pub fn measure(arguments: &Arguments, table: &mut Table) -> Result<()> {
     let execs = arguments.execs;
     // The first storm pays for cold caches and is not counted.
-    storm(&arguments.atk, execs)?;
+    storm(&arguments.common.atk, execs)?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    for round in 0..arguments.rounds {
+    for round in 0..arguments.common.rounds {
         // Which of both is first changes, so that a machine that becomes slower or faster favours neither.
         if round % 2 == 0 {
-            without.push(storm(&arguments.atk, execs)?);
+            without.push(storm(&arguments.common.atk, execs)?);
         }
         with.push(watched(arguments)?);
         if round % 2 == 1 {
-            without.push(storm(&arguments.atk, execs)?);
+            without.push(storm(&arguments.common.atk, execs)?);
         }
     }
     let of_without = |pick: fn(&Storm) -> f64| without.iter().map(pick).collect::<Vec<_>>();
     let of_with = |pick: fn(&Watched) -> f64| with.iter().map(pick).collect::<Vec<_>>();
     table.section(&format!(
         "{execs} execs a storm, {} pairs without and with the sensor: medians, ratio of the pairs (and their spread)",
-        arguments.rounds
+        arguments.common.rounds
     ));
     table.pair("wall time", &of_without(|one| one.wall), &of_with(|one| one.storm.wall));
     table.pair(
@@ -81,7 +81,7 @@ pub fn measure(arguments: &Arguments, table: &mut Table) -> Result<()> {
     // The slowest start counts.
     let ready = of_with(|one| one.ready).into_iter().fold(0.0, f64::max);
     table.figure("ready after, slowest start", ready, 3, "s", Expect::AtMost(1.0));
-    let size = std::fs::metadata(&arguments.sensor)?.len() as f64 / 1024.0 / 1024.0;
+    let size = std::fs::metadata(&arguments.common.sensor)?.len() as f64 / 1024.0 / 1024.0;
     table.figure("binary", size, 1, "MiB", Expect::AtMost(15.0));
     resident(arguments, table)
 }
@@ -94,7 +94,7 @@ fn resident(arguments: &Arguments, table: &mut Table) -> Result<()> {
     let processes =
         sensor.metrics()?.samples("stride_sensor_process_table_entries").map(|one| one.value).sum();
     let calm = memory(sensor.pid(), "VmRSS")?;
-    storm(&arguments.atk, arguments.execs)?;
+    storm(&arguments.common.atk, arguments.execs)?;
     wait_until_idle(sensor.pid())?;
     let peak = memory(sensor.pid(), "VmHWM")?;
     sensor.stop(STOP)?;
@@ -107,8 +107,8 @@ fn resident(arguments: &Arguments, table: &mut Table) -> Result<()> {
 
 fn start(arguments: &Arguments) -> Result<Sensor> {
     Sensor::start(&Settings {
-        binary: &arguments.sensor,
-        work: &arguments.work,
+        binary: &arguments.common.sensor,
+        work: &arguments.common.work,
         log: "findings",
         output: "none",
         rules: None,
@@ -120,7 +120,7 @@ fn start(arguments: &Arguments) -> Result<Sensor> {
 fn watched(arguments: &Arguments) -> Result<Watched> {
     let mut sensor = start(arguments)?;
     let before = thread_time(sensor.pid())?;
-    let storm = storm(&arguments.atk, arguments.execs)?;
+    let storm = storm(&arguments.common.atk, arguments.execs)?;
     wait_until_idle(sensor.pid())?;
     let time = thread_time(sensor.pid())?.saturating_sub(before);
     let page = sensor.metrics()?;

@@ -43,16 +43,23 @@ impl Table {
         println!("\n{title}");
     }
 
-    /// A figure with and without the sensor: medians, and the median of the pairs' ratios with their spread.
+    /// Seconds with and without the sensor, as [`Self::pair_in`].
     pub fn pair(&mut self, name: &str, without: &[f64], with: &[f64]) {
+        self.pair_in(name, "s", 3, without, with);
+    }
+
+    /// A figure with and without the sensor: medians, and the median of the pairs' ratios with their spread.
+    pub fn pair_in(&mut self, name: &str, unit: &str, digits: usize, without: &[f64], with: &[f64]) {
         let mut ratios: Vec<f64> = without.iter().zip(with).map(|(without, with)| with / without).collect();
         ratios.sort_by(f64::total_cmp);
         let (before, after, ratio) = (median(without), median(with), median(&ratios));
         let (least, most) = (ratios.first().unwrap_or(&f64::NAN), ratios.last().unwrap_or(&f64::NAN));
-        println!("  {name:<34}{before:>9.3} s{after:>9.3} s   x {ratio:<6.3} ({least:.3} to {most:.3})");
+        println!(
+            "  {name:<34}{before:>9.digits$} {unit}{after:>9.digits$} {unit}   x {ratio:<6.3} ({least:.3} to {most:.3})"
+        );
         self.figures.insert(
             name.into(),
-            json!({"without": before, "with": after, "ratio": ratio, "least_ratio": least, "most_ratio": most}),
+            json!({"unit": unit, "without": before, "with": after, "ratio": ratio, "least_ratio": least, "most_ratio": most}),
         );
     }
 

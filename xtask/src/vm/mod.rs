@@ -61,7 +61,7 @@ pub fn task(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.command.is_none() && !has_script {
         return qemu::interactive(workspace, options.kernel, &payload);
     }
-    let outcome = boot(workspace, options.kernel, &payload, true)?;
+    let outcome = boot(workspace, options.kernel, &format!("vm-{}", options.kernel.name), &payload, true)?;
     if let Some(reason) = outcome.aborted {
         bail!("{reason}; see {}", outcome.console.display());
     }

@@ -150,16 +150,23 @@ impl Run {
     }
 }
 
-/// Boots a guest, runs its payload and fetches the results. With `show`, the console is shown as it comes.
+/// Boots a guest, runs its payload and fetches the results; `label` names where results and console are kept. With
+/// `show`, the console is shown as it comes.
 ///
 /// # Errors
 /// When the guest cannot be started; how it ended is in the outcome.
-pub fn boot(workspace: &Workspace, guest: &Guest, payload: &Payload, show: bool) -> Result<Outcome> {
+pub fn boot(
+    workspace: &Workspace,
+    guest: &Guest,
+    label: &str,
+    payload: &Payload,
+    show: bool,
+) -> Result<Outcome> {
     let run = Run::new(workspace, guest, payload)?;
-    let results = workspace.target("vm").join(format!("results-{}", guest.name));
+    let results = workspace.target("vm").join(format!("results-{label}"));
     let _ = fs::remove_dir_all(&results);
     fs::create_dir_all(&results)?;
-    let console = workspace.target("logs").join(format!("vm-{}.log", guest.name));
+    let console = workspace.target("logs").join(format!("{label}.log"));
     fs::create_dir_all(workspace.target("logs"))?;
     let mut log = File::create(&console).with_context(|| format!("cannot write {}", console.display()))?;
 
