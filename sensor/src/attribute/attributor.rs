@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sensor_ebpf::abi::{DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE};
+use sensor_ebpf::abi::{
+    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
+};
 
 use super::burst::Bursts;
 use super::containers::{ContainerTable, all_namespaces};
@@ -270,6 +272,7 @@ impl Attributor {
                 self.processes.insert(process);
             }
         }
+        let peer = self.peer(action);
         let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
         let target = action.target.and_then(|key| self.processes.get(key));
         let file = action.file.as_ref().map(|file| file.facts);
@@ -279,10 +282,22 @@ impl Attributor {
             target_container: target.and_then(|target| target.origin.container().cloned()),
             host_path: self.host_path(action.file.as_ref(), time),
             runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
+            peer_runtime: peer.as_ref().is_some_and(|(_, runtime)| *runtime),
+            peer: peer.map(|(image, _)| image),
             host_namespaces: self.host,
             device: device(action),
             mount_point: self.mount_point(action),
         }
+    }
+
+    /// What the listener of a unix socket runs, and whether that is the container runtime's own.
+    fn peer(&self, action: &Action) -> Option<(Arc<Image>, bool)> {
+        let pid =
+            (action.kind == EventKind::UnixConnect).then(|| action.values[UNIX_VALUE_PEER_PID] as u32)?;
+        let peer = self.processes.by_number(pid)?;
+        let file = peer.image.file;
+        let at_home = peer.namespaces.mount == self.host.mount;
+        Some((Arc::clone(&peer.image), at_home && self.runtime.contains(file.device, file.inode)))
     }
 
     /// Where the node has a file; looked up for containers' actions, which are rare, and not by the name they used.

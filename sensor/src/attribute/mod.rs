@@ -100,6 +100,10 @@ pub struct ActionFacts {
     pub host_path: Option<Vec<u8>>,
     /// The file is a binary of the container runtime.
     pub runtime_file: bool,
+    /// Who listens on the unix socket that is connected to: the process that has this number now.
+    pub peer: Option<Arc<Image>>,
+    /// That process runs a binary of the container runtime, in the node's own mount namespace.
+    pub peer_runtime: bool,
     /// The host's own namespaces.
     pub host_namespaces: crate::event::Namespaces,
     /// The device that a mount or a device node is about, as major:minor.

@@ -18,7 +18,7 @@ const FOLDERS: [&str; 8] = [
     "/opt/cni/bin",
 ];
 /// Their names.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 19] = [
     "runc",
     "crun",
     "youki",
@@ -36,6 +36,8 @@ const NAMES: [&str; 17] = [
     "docker-proxy",
     "kubelet",
     "kata-runtime",
+    "cri-dockerd",
+    "buildkitd",
 ];
 
 /// Inodes of the runtime set.

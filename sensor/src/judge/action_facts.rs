@@ -99,6 +99,14 @@ impl<'a> ActionView<'a> {
             Field::UnixPeerPid => {
                 Value::Number(self.of_kind(EventKind::UnixConnect)?.values[UNIX_VALUE_PEER_PID] as i64)
             }
+            Field::UnixPeerExepath => {
+                self.of_kind(EventKind::UnixConnect)?;
+                bytes(&self.facts.peer.as_ref()?.exe)
+            }
+            Field::UnixPeerRuntime => {
+                self.of_kind(EventKind::UnixConnect)?;
+                Value::Bool(self.facts.peer_runtime)
+            }
             Field::FileName => bytes(base_name(&file?.path)),
             Field::FileFilesystem => Value::Text(file?.facts.filesystem().as_bytes()),
             Field::FileType => Value::Text(file_type(file?).as_bytes()),

@@ -65,6 +65,12 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
         let changed = action.values[NAMESPACE_VALUE_CHANGED];
         part.insert("to_host", namespace_names(|flag| changed & flag != 0 && to_host(flag)).into());
     }
+    if let (EventKind::UnixConnect, Some(facts)) = (action.kind, facts) {
+        if let Some(peer) = &facts.peer {
+            part.insert("peer_exe", lossless(&peer.exe).into());
+        }
+        part.insert("peer_is_runtime", facts.peer_runtime.into());
+    }
     kind_part(part, action);
 }
 

@@ -201,6 +201,8 @@ fields! {
     PerfScope "perf.scope" Text None "What a performance event wants: open, cpu (all tasks of a processor), kernel, tracepoint.",
     SocketFamily "socket.family" Number None "Address family of a socket (AF_*).",
     UnixPeerPid "unix.peer_pid" Number None "Process id of who listens on a unix socket.",
+    UnixPeerExepath "unix.peer_exepath" Text None "Executable of who listens on a unix socket, if it still has its process id.",
+    UnixPeerRuntime "unix.peer_is_runtime" Bool None "Who listens on a unix socket runs a binary of the container runtime, known by inode.",
     PtraceAttach "ptrace.attach" Bool None "Access as strong as attaching: writing memory, taking descriptors.",
     TargetPid "target.pid" Number None "Process id of the other process.",
     TargetName "target.name" Text None "Command name of the other process.",

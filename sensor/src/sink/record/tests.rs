@@ -355,6 +355,7 @@ fn action(kind: EventKind) -> Scene {
     let known = in_pod(exec);
     let facts = ActionFacts {
         target: known.process.as_ref().map(|process| Arc::clone(&process.image)),
+        peer: known.process.as_ref().map(|process| Arc::clone(&process.image)),
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         device: Some("254:16".to_owned()),
