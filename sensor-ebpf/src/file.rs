@@ -56,6 +56,12 @@ impl File {
         u32::from(Structure::<Probed>::new(self.inode).field::<u16>(offset!(inode.mode)))
     }
 
+    /// `i_rdev`: of a device node its device, major << 20 | minor.
+    #[inline(always)]
+    pub fn device(&self) -> u32 {
+        Structure::<Probed>::new(self.inode).field(offset!(inode.rdev))
+    }
+
     /// `struct mnt_namespace *` of the mount; null if the mount is detached.
     #[inline(always)]
     pub fn mount_namespace(&self) -> *const u8 {

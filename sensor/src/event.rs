@@ -314,6 +314,7 @@ impl FileFactsExt for FileFacts {
             0x6462_6720 => "debugfs",
             0x7472_6163 => "tracefs",
             0xcafe_4a11 => "bpf",
+            0xf97c_ff8c => "selinuxfs",
             _ => "other",
         }
     }

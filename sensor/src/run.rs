@@ -123,8 +123,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         .name("spine".to_owned())
         .spawn(move || {
             spine.run(&mut probe.rings, &spine_stop);
-            // The hooks are detached before the sinks are told that nothing more comes.
-            drop(probe);
+            // With the spine goes its end of the queues, which tells the sinks that nothing more comes. The hooks are kept:
+            // the kernel takes its time to detach them, and the sinks must not wait for that.
+            drop(spine);
+            probe
         })
         .map_err(|error| RunError::System("start the spine", error))?;
     info!(
@@ -144,10 +146,13 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         stop.store(true, Ordering::Release);
         wake.wake();
         let joined = tokio::task::spawn_blocking(move || thread.join());
-        if tokio::time::timeout(SPINE_STOP, joined).await.is_err() {
+        let probe = tokio::time::timeout(SPINE_STOP, joined).await;
+        if probe.is_err() {
             warn!("the spine did not stop in time");
         }
         sinks.drain(left_of(STOP, stopping.elapsed())).await;
+        // Everything is written: now the hooks may be detached.
+        drop(probe);
     });
     runtime.shutdown_background();
     info!("stopped");

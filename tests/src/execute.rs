@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Where scenarios run.
 pub struct Bench {
+    /// Whether scenarios that change the node itself may run.
+    pub throwaway: bool,
     /// Images for the containers.
     pub images: Images,
     /// Each scenario gets a folder below.
@@ -44,6 +46,10 @@ pub struct Footprint {
 impl Bench {
     /// Runs the scenario to its end. Errors mean that the technique itself did not work.
     pub fn execute(&self, scenario: &Scenario) -> Result<Execution> {
+        if scenario.needs.throwaway && !self.throwaway {
+            let reason = "it changes the node itself, and this machine is not said to be thrown away";
+            return Ok(Execution::Impossible(reason.into()));
+        }
         if let Some(reason) = probe::host_obstacle(scenario) {
             return Ok(Execution::Impossible(reason));
         }

@@ -81,6 +81,9 @@ pub struct SetArguments {
     /// Only these scenarios: ids or beginnings of ids
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub only: Vec<String>,
+    /// This machine is thrown away afterwards: scenarios that change the node itself may run
+    #[arg(long)]
+    pub throwaway: bool,
     /// How many scenarios run at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub jobs: u32,

@@ -143,6 +143,7 @@ impl Set {
             .with_context(|| format!("--atk {}", arguments.atk.display()))?;
         image::check_work_folder(&work)?;
         let bench = Bench {
+            throwaway: arguments.throwaway,
             images: Images::new(work.join("images"), atk.clone()),
             work: work.join("scenarios"),
             atk,

@@ -201,6 +201,9 @@ pub struct Needs {
     /// metric says, makes the scenario impossible.
     #[serde(default)]
     pub hooks: Vec<String>,
+    /// The scenario changes the node itself, if only for a moment: it is run only on a machine that is thrown away.
+    #[serde(default)]
+    pub throwaway: bool,
     /// Shell script on the host; when it fails, the scenario is skipped and its output is the reason.
     pub probe: Option<String>,
 }

@@ -62,7 +62,7 @@ impl Run {
         let forced = self.rung.map_or(String::new(), |rung| format!(" --attach {rung} --hooked"));
         format!(
             "exec e2e run --sensor /payload/bin/stride-sensor --atk /payload/bin/atk --scenarios /payload/scenarios \
-             --work /work --report /results/report.json --label {}{forced}",
+             --work /work --throwaway --report /results/report.json --label {}{forced}",
             self.label()
         )
     }

@@ -112,6 +112,8 @@ pub const OPEN_VALUE_FLAGS: usize = 0;
 pub const OPEN_VALUE_MODE: usize = 1;
 /// `file_open`: `OPEN_*` reasons for which the kernel side sent it.
 pub const OPEN_VALUE_REASONS: usize = 2;
+/// `file_open`: of a device node its device: major << 20 | minor.
+pub const OPEN_VALUE_DEVICE: usize = 3;
 
 /// The opener writes to a file system through which the kernel itself is steered.
 pub const OPEN_KERNEL_WRITE: u64 = 1;
@@ -119,8 +121,10 @@ pub const OPEN_KERNEL_WRITE: u64 = 1;
 pub const OPEN_FOREIGN_MOUNT: u64 = 1 << 1;
 /// The inode is on the watch list of user space.
 pub const OPEN_WATCHED: u64 = 1 << 2;
-/// The file is a device node.
+/// The file is a block device, or a character device through which the kernel's memory is seen.
 pub const OPEN_DEVICE: u64 = 1 << 3;
+/// The file tells of the kernel's memory: /proc/kcore, /proc/kallsyms, /proc/kmsg.
+pub const OPEN_KERNEL_MEMORY: u64 = 1 << 4;
 
 /// `namespace_switch`: CLONE_NEW* bits of the namespaces that changed.
 pub const NAMESPACE_VALUE_CHANGED: usize = 0;
@@ -181,6 +185,9 @@ pub const SOCKET_VALUE_FAMILY: usize = 0;
 pub const SOCKET_VALUE_TYPE: usize = 1;
 /// `socket_create`: protocol.
 pub const SOCKET_VALUE_PROTOCOL: usize = 2;
+
+/// `kernel_log`: the action (SYSLOG_ACTION_* of include/linux/syslog.h).
+pub const KERNEL_LOG_VALUE_ACTION: usize = 0;
 
 /// `unix_connect`: process id of who listens.
 pub const UNIX_VALUE_PEER_PID: usize = 0;

@@ -137,6 +137,8 @@ arguments! {
         protocol: "protocol" "",
         kernel: "kern" "",
     }
+    /// `int security_syslog(int type)`
+    kernel_log: KernelLogArguments = "security_syslog" { action: "type" "", }
     /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
     unix_connect: UnixConnectArguments = "security_unix_stream_connect" { other: "other" "sock", }
     /// `long do_handle_open(int mountdirfd, struct file_handle __user *ufh, int open_flag)`

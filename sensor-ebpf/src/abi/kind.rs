@@ -95,6 +95,7 @@ kinds! {
     SocketCreate = 22 "socket_create" Critical "A socket of a watched family was created."
     UnixConnect = 23 "unix_connect" Critical "A process connected to a unix socket."
     UsermodeHelper = 24 "usermode_helper" Critical "The kernel starts a program of its own accord."
+    KernelLog = 25 "kernel_log" Critical "The kernel's log was read or cleared by syslog(2)."
 }
 
 // Numbers without gaps: the counters are indexed by them.

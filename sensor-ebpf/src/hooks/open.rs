@@ -1,8 +1,8 @@
 //! Opens of files, where they go through the kernel's own decision point: io_uring and 32-bit calls included.
 
 use sensor_ebpf::abi::{
-    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_WRITE, OPEN_VALUE_FLAGS,
-    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, OPEN_WATCHED,
+    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_MEMORY, OPEN_KERNEL_WRITE,
+    OPEN_VALUE_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS, OPEN_WATCHED,
 };
 
 use crate::action::{Action, current};
@@ -45,7 +45,10 @@ fn file_open<W: Way>(way: &W) {
     action.value(OPEN_VALUE_MODE, u64::from(mode));
     action.value(OPEN_VALUE_REASONS, reasons);
     action.file(&target);
-    if reasons & OPEN_KERNEL_WRITE != 0 {
+    if reasons & OPEN_DEVICE != 0 {
+        action.value(OPEN_VALUE_DEVICE, u64::from(target.device()));
+    }
+    if reasons & (OPEN_KERNEL_WRITE | OPEN_KERNEL_MEMORY) != 0 {
         action.filesystem_path(&target);
     }
     action.send();
@@ -70,8 +73,11 @@ fn reasons(task: Task<Probed>, file: &File, mode: u32) -> u64 {
     if mode & MODE_WRITE != 0 && steers_kernel(magic) {
         reasons |= OPEN_KERNEL_WRITE;
     }
-    if matches!(file.mode() & TYPE_MASK, TYPE_CHARACTER | TYPE_BLOCK) {
-        reasons |= OPEN_DEVICE;
+    match file.mode() & TYPE_MASK {
+        TYPE_BLOCK => reasons |= OPEN_DEVICE,
+        TYPE_CHARACTER if shows_memory(file.device()) => reasons |= OPEN_DEVICE,
+        _ if magic == PROC_MAGIC && tells_of_memory(file) => reasons |= OPEN_KERNEL_MEMORY,
+        _ => {}
     }
     let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
     let own = proxy.pointer(offset!(nsproxy.mnt_ns));
@@ -84,16 +90,41 @@ fn reasons(task: Task<Probed>, file: &File, mode: u32) -> u64 {
     reasons
 }
 
+/// Whether a character device (major << 20 | minor) is mem, kmem, port or kmsg: Documentation/admin-guide/devices.txt.
+/// Containers open null, random and terminals all day.
+#[inline(always)]
+fn shows_memory(device: u32) -> bool {
+    const MEMORY_MAJOR: u32 = 1;
+    matches!(device ^ (MEMORY_MAJOR << 20), 1 | 2 | 4 | 11)
+}
+
+/// Whether a file of proc is called kcore, kallsyms or kmsg; the first eight bytes of a name tell.
+#[inline(always)]
+fn tells_of_memory(file: &File) -> bool {
+    const ALLSYMS: u64 = u64::from_ne_bytes(*b"kallsyms");
+    const CORE: u64 = u64::from_ne_bytes(*b"kcore\0\0\0");
+    const MESSAGES: u64 = u64::from_ne_bytes(*b"kmsg\0\0\0\0");
+    let dentry = Structure::<Probed>::new(file.dentry);
+    let name: u64 = Structure::<Probed>::new(dentry.pointer(offset!(dentry.name))).field(0);
+    let first = |bytes: u32| name & (u64::MAX >> (64 - 8 * bytes));
+    name == ALLSYMS || first(6) == CORE || first(5) == MESSAGES
+}
+
+/// `PROC_SUPER_MAGIC` of include/uapi/linux/magic.h.
+const PROC_MAGIC: u64 = 0x9fa0;
+
 /// File systems through which the kernel is told what to do. Magic numbers of include/uapi/linux/magic.h.
 #[inline(always)]
 fn steers_kernel(magic: u64) -> bool {
     matches!(
         magic,
-        0x9fa0 // proc
+        PROC_MAGIC
             | 0x6265_6572 // sysfs
             | 0x0027_e0eb // cgroup (v1)
+            | 0x6367_7270 // cgroup2
             | 0x4249_4e4d // binfmt_misc
             | 0x7363_6673 // securityfs
+            | 0xf97c_ff8c // selinuxfs
             | 0x6462_6720 // debugfs
             | 0x7472_6163 // tracefs
     )

@@ -1,8 +1,8 @@
-//! Rarely used parts of the kernel that attackers like: performance events, userfaultfd, io_uring, AF_ALG.
+//! Rarely used parts of the kernel that attackers like: performance events, userfaultfd, io_uring, AF_ALG, the log.
 
 use sensor_ebpf::abi::{
-    EventKind, PERF_VALUE_CONFIG, PERF_VALUE_SCOPE, PERF_VALUE_TYPE, SOCKET_VALUE_FAMILY,
-    SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
+    EventKind, KERNEL_LOG_VALUE_ACTION, PERF_VALUE_CONFIG, PERF_VALUE_SCOPE, PERF_VALUE_TYPE,
+    SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
 };
 
 use crate::action::{Action, current};
@@ -64,5 +64,24 @@ fn socket_create<W: Way>(way: &W) {
     action.value(SOCKET_VALUE_FAMILY, family);
     action.value(SOCKET_VALUE_TYPE, socket_type);
     action.value(SOCKET_VALUE_PROTOCOL, protocol);
+    action.send();
+}
+
+entries!(kernel_log => kernel_log_lsm, kernel_log_fentry, kernel_log_kprobe);
+
+/// `security_syslog(int type)`: also asked when /proc/kmsg or /dev/kmsg is opened, as if the log were read.
+#[inline(always)]
+fn kernel_log<W: Way>(way: &W) {
+    /// `SYSLOG_ACTION_READ`, `_READ_ALL`, `_READ_CLEAR` and `_CLEAR` follow one another: 2 to 5.
+    const READ: u64 = 2;
+    const KINDS: u64 = 4;
+    let action_type = argument!(way, kernel_log.action) & 0xffff_ffff;
+    let Some(tally) = seen(EventKind::KernelLog) else { return };
+    if action_type.wrapping_sub(READ) >= KINDS || !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(KERNEL_LOG_VALUE_ACTION, action_type);
     action.send();
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sensor_ebpf::abi::{
-    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
+    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, OPEN_DEVICE, OPEN_VALUE_DEVICE, OPEN_VALUE_REASONS,
+    SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
 };
 
 use super::burst::Bursts;
@@ -510,6 +511,9 @@ fn device(action: &Action) -> Option<String> {
     let number = match action.kind {
         EventKind::Superblock | EventKind::MoveMount => action.values[SUPERBLOCK_VALUE_DEVICE],
         EventKind::DeviceNode => action.values[DEVICE_VALUE_NUMBER],
+        EventKind::FileOpen if action.values[OPEN_VALUE_REASONS] & OPEN_DEVICE != 0 => {
+            action.values[OPEN_VALUE_DEVICE]
+        }
         _ => return None,
     } as u32;
     Some(format!("{}:{}", number >> 20, number & 0xf_ffff))

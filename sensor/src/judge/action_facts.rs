@@ -1,16 +1,16 @@
 //! Fields of actions: the file, the other process, the namespaces they are about.
 
 use sensor_ebpf::abi::{
-    BPF_VALUE_PROGRAM_TYPE, DEVICE_VALUE_MODE, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
-    MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
-    OPEN_VALUE_MODE, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SUPERBLOCK_VALUE_BLOCK_BACKED,
-    SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID,
-    VALUE_USER_NAMESPACE_LEVEL,
+    BPF_VALUE_PROGRAM_TYPE, DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, MODULE_FROM_FILE, MODULE_FROM_MEMORY,
+    MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED,
+    OPEN_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE,
+    SOCKET_VALUE_FAMILY, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::rules::{Field, Value};
 use crate::action::{Action, ActionFile};
-use crate::attribute::{ActionFacts, Attributed, base_name};
+use crate::attribute::{ActionFacts, Attributed, ContainerHandle, base_name};
 use crate::capability;
 use crate::event::{Body, Credentials, EventKind, FileFactsExt};
 use crate::text;
@@ -96,6 +96,7 @@ impl<'a> ActionView<'a> {
             Field::SocketFamily => {
                 Value::Number(self.of_kind(EventKind::SocketCreate)?.values[SOCKET_VALUE_FAMILY] as i64)
             }
+            Field::KernelLogAction => Value::Text(kernel_log_action(action)?.as_bytes()),
             Field::UnixPeerPid => {
                 Value::Number(self.of_kind(EventKind::UnixConnect)?.values[UNIX_VALUE_PEER_PID] as i64)
             }
@@ -154,6 +155,7 @@ impl<'a> ActionView<'a> {
                 }
                 _ => return None,
             },
+            Field::FileInOwnCgroup => Value::Bool(is_in_own_cgroup(file?, self.attributed.container?)),
             Field::FileRuntime => Value::Bool(self.facts.runtime_file),
             Field::OtherFilePath => bytes(&other?.path),
             Field::OtherFileFilesystem => Value::Text(other?.facts.filesystem().as_bytes()),
@@ -354,9 +356,32 @@ pub fn file_type(file: &ActionFile) -> &'static str {
     text::file_type(file.facts.mode)
 }
 
-/// Of a device node that is made, what it will be; `None` for other actions.
+/// Of a device node that is made or opened, what it is; `None` for other actions.
 pub fn device_type(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::DeviceNode).then(|| text::file_type(action.values[DEVICE_VALUE_MODE] as u32))
+    match action.kind {
+        EventKind::DeviceNode => Some(text::file_type(action.values[DEVICE_VALUE_MODE] as u32)),
+        EventKind::FileOpen if action.values[OPEN_VALUE_REASONS] & OPEN_DEVICE != 0 => {
+            action.file.as_ref().map(file_type)
+        }
+        _ => None,
+    }
+}
+
+/// What is done with the kernel's log (SYSLOG_ACTION_* of include/linux/syslog.h); `None` for other actions.
+pub fn kernel_log_action(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::KernelLog).then(|| match action.values[KERNEL_LOG_VALUE_ACTION] {
+        2 => "read",
+        3 => "read_all",
+        4 => "read_clear",
+        5 => "clear",
+        _ => "other",
+    })
+}
+
+/// Whether a file's cgroup is that of the container, or below: such paths hold the container's id.
+fn is_in_own_cgroup(file: &ActionFile, container: &ContainerHandle) -> bool {
+    let id = container.id.as_bytes();
+    !id.is_empty() && file.filesystem_path.windows(id.len()).any(|window| window == id)
 }
 
 /// Whether the file lies on the file system of the process's root folder.

@@ -289,6 +289,16 @@ pub const HOOKS: &[Hook] = &[
         ],
     },
     Hook {
+        name: "kernel_log",
+        kind: EventKind::KernelLog,
+        ways: &[
+            lsm("kernel_log_lsm", "syslog", "security_syslog"),
+            fentry("kernel_log_fentry", "security_syslog"),
+            kprobe("kernel_log_kprobe", "security_syslog"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
         name: "handle_open",
         kind: EventKind::HandleOpen,
         ways: &[

@@ -14,8 +14,8 @@ use crate::action::{Action, ActionFile};
 use crate::attribute::ActionFacts;
 use crate::event::EventKind;
 use crate::judge::action_facts::{
-    NAMESPACE_FLAGS, bpf_program_type, by_flag, device_type, file_type, module_source, on_root_filesystem,
-    perf_scope,
+    NAMESPACE_FLAGS, bpf_program_type, by_flag, device_type, file_type, kernel_log_action, module_source,
+    on_root_filesystem, perf_scope,
 };
 use crate::text::lossless;
 
@@ -130,6 +130,9 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
         EventKind::FileOpen => {
             part.insert("open_flags", values[OPEN_VALUE_FLAGS].into());
             part.insert("write", (values[OPEN_VALUE_MODE] & 2 != 0).into());
+            if let Some(device_type) = device_type(action) {
+                part.insert("device_type", device_type.into());
+            }
         }
         EventKind::NamespaceSwitch => {
             let changed = values[NAMESPACE_VALUE_CHANGED];
@@ -189,6 +192,9 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             part.insert("family", values[SOCKET_VALUE_FAMILY].into());
             part.insert("socket_type", values[SOCKET_VALUE_TYPE].into());
             part.insert("protocol", values[SOCKET_VALUE_PROTOCOL].into());
+        }
+        EventKind::KernelLog => {
+            part.insert("log_action", kernel_log_action(action).into());
         }
         EventKind::UnixConnect => {
             part.insert("peer_pid", values[UNIX_VALUE_PEER_PID].into());

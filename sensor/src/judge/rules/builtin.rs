@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = embedded! {
     "61-escape.yaml",
     "62-escape-mounts.yaml",
     "63-escape-kernel.yaml",
+    "64-escape-host.yaml",
 };
 
 /// The built-in rule files.
