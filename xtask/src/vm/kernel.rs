@@ -88,6 +88,7 @@ const MODULES: &[&str] = &[
     "algif_skcipher",
     "algif_aead",
     "vsock",
+    "binfmt_misc",
     "vsock_loopback",
     "btrfs",
     "xfs",
