@@ -120,8 +120,8 @@ impl Rings {
         records
     }
 
-    /// Waits until there is a record, [`Wake::wake`] is called, or the time is over.
-    pub fn wait(&self, timeout: Duration) {
+    /// Waits until there is a record, [`Wake::wake`] is called, or the time is over; true if there is a record.
+    pub fn wait(&self, timeout: Duration) -> bool {
         let poll = |descriptor| libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
         let mut descriptors = [
             poll(self.wake.0.as_raw_fd()),
@@ -134,5 +134,6 @@ impl Rings {
         if descriptors[0].revents != 0 {
             self.wake.clear();
         }
+        descriptors[1..].iter().any(|ring| ring.revents != 0)
     }
 }
