@@ -13,9 +13,11 @@ const FILES: &[(&str, &str)] = embedded! {
     "00-macros.yaml",
     "10-drift.yaml",
     "20-shells.yaml",
+    "21-shell-escapes.yaml",
     "30-tools.yaml",
     "40-masquerade.yaml",
     "50-privilege.yaml",
+    "51-local-privilege.yaml",
     "60-contract.yaml",
     "61-escape.yaml",
     "62-escape-mounts.yaml",
@@ -231,5 +233,64 @@ mod tests {
         };
         assert_eq!(loader("/tmp/x --version"), Some("medium"));
         assert_eq!(loader("--verify /bin/x"), None);
+    }
+
+    #[test]
+    fn known_faults_of_setuid_programs_are_told_of_users_only() {
+        let sudo = |name: &'static str, args: &'static str, uid: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 5] = [
+                ("exe.setuid", &["true"]),
+                ("user.uid", Box::leak(Box::new([uid]))),
+                ("proc.names", Box::leak(Box::new([name]))),
+                ("proc.nargs", &["3"]),
+                ("proc.args", Box::leak(Box::new([args]))),
+            ];
+            severity("suid-lpe-pattern", &fields)
+        };
+        for args in
+            [r"-s AAAA\", r"-i -s A\", "-u#-1 id", "-u #4294967295 id", "-n -R woot woot", "--chroot=/x id"]
+        {
+            assert_eq!(sudo("sudo", args, "1000"), Some("high"), "{args}");
+            assert_eq!(sudo("sudo", args, "0"), None, "{args}");
+        }
+        for args in ["-s", "-u root id", "-u #1001 id", "ls -R /etc", "systemctl restart x", r"grep \s x"] {
+            assert_eq!(sudo("sudo", args, "1000"), None, "{args}");
+        }
+        let tuned = |value: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 4] = [
+                ("exe.setuid", &["true"]),
+                ("user.uid", &["1000"]),
+                ("proc.nargs", &["1"]),
+                ("proc.env[GLIBC_TUNABLES]", Box::leak(Box::new([value]))),
+            ];
+            severity("suid-lpe-pattern", &fields)
+        };
+        assert_eq!(tuned("glibc.malloc.mxfast=glibc.malloc.mxfast=A"), Some("high"));
+        assert_eq!(tuned("glibc.malloc.check=1:glibc.malloc.mxfast=glibc.malloc.mxfast=A"), Some("high"));
+        assert_eq!(tuned("glibc.malloc.check=1:glibc.malloc.mxfast=128"), None);
+    }
+
+    #[test]
+    fn a_shell_out_of_a_tool_counts_by_how_it_came_there() {
+        let shell = |parent: &'static str, command: &'static str, tty: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 6] = [
+                ("proc.names", &["sh"]),
+                ("proc.pnames", Box::leak(Box::new([parent]))),
+                ("proc.pname", Box::leak(Box::new([parent]))),
+                ("proc.pcmdline", Box::leak(Box::new([command]))),
+                ("proc.tty", Box::leak(Box::new([tty]))),
+                ("proc.stdin.type", if tty == "0" { &["pipe"] } else { &["tty"] }),
+            ];
+            severity("lolbin-shell-escape", &fields)
+        };
+        assert_eq!(shell("awk", "awk BEGIN {system(\"/bin/sh\")}", "0"), Some("medium"));
+        assert_eq!(shell("awk", "awk {print $1 | \"sort\"}", "0"), Some("low"));
+        assert_eq!(shell("vim", "vim -c :!/bin/sh", "0"), Some("medium"));
+        assert_eq!(shell("less", "less /etc/motd", "34816"), Some("medium"));
+        assert_eq!(shell("find", "find . -name *.log -exec sh -c gzip {} ;", "0"), Some("low"));
+        assert_eq!(shell("find", "find . -exec /bin/sh ;", "0"), Some("medium"));
+        assert_eq!(shell("nc", "nc -lk -p 31337 -e /bin/sh", "0"), Some("medium"));
+        assert_eq!(shell("make", "make all", "34816"), None, "make starts shells for a living");
+        assert_eq!(shell("python3", "python3 app.py", "0"), None, "another detection");
     }
 }
