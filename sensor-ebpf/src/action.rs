@@ -134,6 +134,14 @@ impl Action {
         record.file.flags |= flags;
     }
 
+    /// The file it is about, where the hook does not know the mount: facts, and the path from the root of its file
+    /// system.
+    #[inline(always)]
+    pub fn file_without_mount(&mut self, file: &File) {
+        read_inode(file, &mut self.record().file);
+        self.filesystem_path(file);
+    }
+
     /// A second file. Call it after [`Action::file`].
     #[inline(always)]
     pub fn other_file(&mut self, file: &File) {

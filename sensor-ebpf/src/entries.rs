@@ -5,15 +5,19 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
 use sensor_ebpf::abi::{RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
 
 /// The position of an argument, as the constant that the verifier knows from the frozen map.
 macro_rules! argument {
-    ($way:expr, $group:ident . $field:ident) => {{
+    ($way:expr, $group:ident . $field:ident) => {
+        $crate::entries::argument!($way, $group.$field, argument)
+    };
+    ($way:expr, $group:ident . $field:ident, $read:ident) => {{
         // SAFETY: a read of an initialised static; volatile, because the loader overrides it after compilation.
         let position = unsafe { core::ptr::read_volatile(&raw const $crate::maps::ARGUMENTS.$group.$field) };
-        $crate::entries::Way::argument($way, position)
+        $crate::entries::Way::$read($way, position)
     }};
 }
 pub(crate) use argument;
@@ -25,6 +29,20 @@ pub trait Way {
 
     /// The function's argument at a position; 0 if there is no such position.
     fn argument(&self, position: u32) -> u64;
+
+    /// The same by way of a helper: for pointers to `const void`, which kernels before 6.3 do not let a trampoline load.
+    fn copied_argument(&self, position: u32) -> u64;
+}
+
+/// Copies the word of a trampoline's context at a position.
+#[inline(always)]
+fn copied_word(context: &impl EbpfContext, position: u32) -> u64 {
+    let position = if position < 6 { position } else { 0 };
+    let source = context.as_ptr().cast::<u8>().wrapping_add(position as usize * 8);
+    let mut word = 0_u64;
+    // SAFETY: the context lies in kernel memory; the helper checks the source and writes the whole target.
+    unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, source.cast()) };
+    word
 }
 
 /// Reads the word at byte `AT` of a context. The offset must stand in the instruction itself: the verifier refuses
@@ -82,6 +100,11 @@ impl Way for LsmContext {
     fn argument(&self, position: u32) -> u64 {
         trampoline_words!(self, position)
     }
+
+    #[inline(always)]
+    fn copied_argument(&self, position: u32) -> u64 {
+        copied_word(self, position)
+    }
 }
 
 impl Way for FEntryContext {
@@ -91,6 +114,11 @@ impl Way for FEntryContext {
     fn argument(&self, position: u32) -> u64 {
         trampoline_words!(self, position)
     }
+
+    #[inline(always)]
+    fn copied_argument(&self, position: u32) -> u64 {
+        copied_word(self, position)
+    }
 }
 
 impl Way for ProbeContext {
@@ -99,6 +127,11 @@ impl Way for ProbeContext {
     #[inline(always)]
     fn argument(&self, position: u32) -> u64 {
         register_words!(self, position)
+    }
+
+    #[inline(always)]
+    fn copied_argument(&self, position: u32) -> u64 {
+        self.argument(position)
     }
 }
 

@@ -1,11 +1,27 @@
 //! Facts of files: from an open file, or from a mount and a folder entry.
 
-use sensor_ebpf::abi::{FILE_OVERLAY, FILE_OVERLAY_UPPER, FILE_UNLINKED, FileFacts};
+use sensor_ebpf::abi::{FILE_OVERLAY, FILE_OVERLAY_UPPER, FILE_UNLINKED, FileFacts, InodeKey};
 
-use crate::kernel::{Probed, Structure, offset};
+use crate::kernel::{Probed, Structure, Task, offset};
+use crate::maps::WATCHED_INODES;
 
 /// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
-const OVERLAY_MAGIC: u64 = 0x794c_7630;
+pub const OVERLAY_MAGIC: u64 = 0x794c_7630;
+
+// Types and bits of `i_mode` (include/uapi/linux/stat.h).
+/// `S_IFMT`
+pub const TYPE_MASK: u32 = 0o170_000;
+/// `S_IFREG`
+pub const TYPE_REGULAR: u32 = 0o100_000;
+/// `S_IFLNK`
+pub const TYPE_SYMLINK: u32 = 0o120_000;
+
+/// Whether a mode lets whoever runs the file act as its owner or group. setgid without the group's right to run it means
+/// something else (mandatory locks).
+#[inline(always)]
+pub fn is_privileged(mode: u32) -> bool {
+    mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
+}
 
 /// A file by where it lies and what it is.
 #[derive(Clone, Copy)]
@@ -60,6 +76,30 @@ impl File {
     #[inline(always)]
     pub fn device(&self) -> u32 {
         Structure::<Probed>::new(self.inode).field(offset!(inode.rdev))
+    }
+
+    /// Whether user space watches the inode.
+    #[inline(always)]
+    pub fn is_watched(&self) -> bool {
+        let inode = Structure::<Probed>::new(self.inode).field(offset!(inode.ino));
+        let device = self.super_block().field(offset!(super_block.dev));
+        WATCHED_INODES.get_ptr(InodeKey { inode, device, reserved: 0 }).is_some()
+    }
+
+    /// Whether it is a regular file.
+    #[inline(always)]
+    pub fn is_regular(&self) -> bool {
+        self.mode() & TYPE_MASK == TYPE_REGULAR
+    }
+
+    /// Whether the mount is in another mount namespace than a task: pipes, sockets and memfds lie on mounts that are in
+    /// none, which is an error value or null.
+    #[inline(always)]
+    pub fn is_foreign_to(&self, task: Task<Probed>) -> bool {
+        let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
+        let namespace = self.mount_namespace();
+        let in_some = !namespace.is_null() && (namespace as u64) < -4095_i64 as u64;
+        in_some && namespace != proxy.pointer(offset!(nsproxy.mnt_ns))
     }
 
     /// `struct mnt_namespace *` of the mount; null if the mount is detached.

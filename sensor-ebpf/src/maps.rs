@@ -1,11 +1,12 @@
 //! All maps and frozen globals of the object.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use sensor_ebpf::abi::{Arguments, Counters, InodeKey, KIND_SLOTS, Offsets, Settings};
 
 use crate::action::Slot;
 use crate::emit::ExecScratch;
+use crate::hooks::bind::PendingBind;
 
 /// Offsets into kernel structures; the sensor overrides all of it before loading.
 #[unsafe(no_mangle)]
@@ -51,3 +52,8 @@ pub static CONTAINED: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
 /// Inodes whose opens for writing are always told: the container runtime's own binaries.
 #[map]
 pub static WATCHED_INODES: HashMap<InodeKey, u32> = HashMap::with_max_entries(4096, 0);
+
+/// Bind mounts that mount(2) was asked for, by thread, until their source is found. One that fails before leaves its entry
+/// to be overwritten by the thread's next, or pushed out.
+#[map]
+pub static PENDING_BINDS: LruHashMap<u64, PendingBind> = LruHashMap::with_max_entries(1024, 0);

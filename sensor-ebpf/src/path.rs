@@ -1,7 +1,8 @@
 //! Walks a path from its last component to the process's root, across mounts.
 //!
 //! The walk is a global function with scalar arguments: the verifier checks its body once, not once for each of the
-//! two thousand components that PATH_MAX allows. So its state lies in scratch space and all reads are probed.
+//! two thousand components that PATH_MAX allows. So its state lies in scratch space and all reads are probed. Three of
+//! them, one inside the other, keep each body short, which is most of the time that loading a program takes.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use sensor_ebpf::abi::{
@@ -14,9 +15,10 @@ use crate::kernel::{Access, Probed, Structure, Task, offset};
 use crate::maps::EXEC_SCRATCH;
 
 /// Components handled in one call of [`walk_components`].
-const STEPS: u32 = 32;
-/// Calls: together more than the 2,048 components that fit in PATH_MAX, and the mounts between them.
-const CALLS: u32 = 72;
+const STEPS: u32 = 8;
+/// Calls in each of two loops around it: together more than the 2,048 components that fit in PATH_MAX, and the mounts
+/// between them.
+const CALLS: u32 = 17;
 /// A component holds at most 255 bytes and its NUL.
 const COMPONENT_MAX: usize = 256;
 
@@ -112,22 +114,56 @@ pub fn walk<const BYTES: usize>(
     };
     // SAFETY: as below; volatile, so that it is written before the call.
     unsafe { core::ptr::write_volatile(&raw mut scratch.walk, state) };
-    let mut calls = 0;
-    while calls < CALLS {
-        let ended = match walker {
-            Walker::Exec => walk_components(STEPS),
-            Walker::Action(slot) => walk_action_components(STEPS, slot),
-        };
-        if ended != 0 {
-            break;
-        }
-        calls += 1;
-    }
+    match walker {
+        Walker::Exec => walk_path(CALLS),
+        Walker::Action(slot) => walk_action_path(CALLS, slot),
+    };
     // The callee wrote the state through a pointer of its own, which LLVM does not know.
     // SAFETY: plain reads of an initialised structure that lives in the map.
     let state = unsafe { core::ptr::read_volatile(&raw const scratch.walk) };
     let flags = if state.done == 0 { state.flags | FILE_PATH_TRUNCATED } else { state.flags };
     (state.position.wrapping_sub(state.start), flags)
+}
+
+/// Calls `walk` up to `calls` times, at most [`CALLS`], until it says that the walk has ended.
+#[inline(always)]
+fn repeat(calls: u32, walk: impl Fn() -> u32) -> u32 {
+    let mut call = 0;
+    while call < CALLS {
+        if call >= calls || walk() != 0 {
+            return 1;
+        }
+        call += 1;
+    }
+    0
+}
+
+/// Walks a whole path in the exec scratch space; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_path(calls: u32) -> u32 {
+    repeat(calls, || walk_stretch(CALLS))
+}
+
+/// Walks a stretch of a path in the exec scratch space; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_stretch(calls: u32) -> u32 {
+    repeat(calls, || walk_components(STEPS))
+}
+
+/// Walks a whole path in an action slot; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_action_path(calls: u32, slot: u32) -> u32 {
+    repeat(calls, || walk_action_stretch(CALLS, slot))
+}
+
+/// Walks a stretch of a path in an action slot; not zero once the walk has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_action_stretch(calls: u32, slot: u32) -> u32 {
+    repeat(calls, || walk_action_components(STEPS, slot))
 }
 
 /// Walks up to `steps` components in the exec scratch space; not zero once the walk has ended.

@@ -4,11 +4,11 @@ use std::mem;
 
 use sensor_ebpf::abi::{
     ACTION_VALUES, ARGS_HEAD_MAX, Credentials, Descriptor, EXEC_ENVIRONMENT_TRUNCATED,
-    EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE, EXEC_SPANS, EXEC_WORKING_FOLDER_OUTSIDE_ROOT,
-    EXEC_WORKING_FOLDER_TRUNCATED, EventKind, FILE_NO_PARENT, FILE_PATH_TRUNCATED, FileFacts, Header,
-    Namespaces, RECORD_READ_FAILED, RESULT_NOT_KNOWN, SPAN_ARGS_HEAD, SPAN_ARGS_TAIL, SPAN_ENVIRONMENT,
-    SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER, TEXT_FILESYSTEM_PATH,
-    TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
+    EXEC_NO_NEW_PRIVILEGES, EXEC_SECURE, EXEC_SPANS, EXEC_WORKING_FOLDER_FOREIGN,
+    EXEC_WORKING_FOLDER_OUTSIDE_ROOT, EXEC_WORKING_FOLDER_TRUNCATED, EventKind, FILE_NO_PARENT,
+    FILE_PATH_TRUNCATED, FileFacts, Header, Namespaces, RECORD_READ_FAILED, RESULT_NOT_KNOWN, SPAN_ARGS_HEAD,
+    SPAN_ARGS_TAIL, SPAN_ENVIRONMENT, SPAN_EXE_PATH, SPAN_FILENAME, SPAN_INTERPRETER, SPAN_WORKING_FOLDER,
+    TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::event::{Action, ActionFile, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
@@ -157,19 +157,25 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
             ActionFile { path: whole, filesystem_path: Vec::new(), facts }
         })
     };
-    let mut file = of(file, components);
-    if let Some(file) = &mut file {
+    let (mut file, mut other_file) = (of(file, components), of(other_file, other_components));
+    // Of what is shown in a second place, the first place is of interest.
+    let shown = matches!(kind, EventKind::BindMount | EventKind::MoveMount);
+    if let Some(file) = if shown { &mut other_file } else { &mut file } {
         // The last component is the root's own name.
         let below = filesystem_components.strip_suffix(b"/\0").unwrap_or(filesystem_components);
         if !filesystem_components.is_empty() {
             file.filesystem_path = path(Vec::new(), below, true);
+        }
+        // Where the hook knows no mount, the path within the file system stands for the path.
+        if file.path.is_empty() {
+            file.path.clone_from(&file.filesystem_path);
         }
     }
     Ok(Action {
         kind,
         subject,
         file,
-        other_file: of(other_file, other_components),
+        other_file,
         target: (target.pid != 0).then_some(target),
         target_namespaces,
         target_credentials,
@@ -241,6 +247,7 @@ fn exec(reader: &mut Reader<'_>, mut exec: Box<Exec>) -> Result<Box<Exec>, Decod
     exec.environment_truncated = flags & EXEC_ENVIRONMENT_TRUNCATED != 0;
     exec.cwd_truncated = flags & EXEC_WORKING_FOLDER_TRUNCATED != 0;
     exec.cwd_outside_root = flags & EXEC_WORKING_FOLDER_OUTSIDE_ROOT != 0;
+    exec.cwd_foreign = flags & EXEC_WORKING_FOLDER_FOREIGN != 0;
     exec.args.length = reader.u32()?;
     let _environment_length = reader.u32()?;
     exec.args.count = reader.u32()?;

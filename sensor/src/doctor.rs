@@ -10,7 +10,7 @@ use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::cli::Exit;
 use crate::judge::rules::{RuleSet, builtin};
 use crate::privileges;
-use crate::probe::{Probe, ProbeOptions};
+use crate::probe::{HOOKS, Probe, ProbeOptions};
 
 /// What was found.
 pub struct Report {
@@ -131,13 +131,19 @@ fn detections(
 ) -> Vec<(String, Vec<&'static str>)> {
     let mut detections: Vec<(String, Vec<&'static str>)> = Vec::new();
     for rule in rules.rules() {
-        let attached = |name: &str| hooks.iter().any(|(hook, _, result)| *hook == name && result.is_ok());
-        let lacks = rules.hooks_of(rule).into_iter().filter(|hook| !attached(hook)).collect();
+        let attached =
+            |kind: &str| hooks.iter().any(|(hook, _, result)| result.is_ok() && kind_of(hook) == Some(kind));
+        let lacks = rules.hooks_of(rule).into_iter().filter(|kind| !attached(kind)).collect();
         if detections.iter().all(|(id, _)| *id != rule.id) {
             detections.push((rule.id.clone(), lacks));
         }
     }
     detections
+}
+
+/// What a hook reports: several hooks may report one kind.
+fn kind_of(hook: &str) -> Option<&'static str> {
+    HOOKS.iter().find(|known| known.name == hook).map(|known| known.kind.name())
 }
 
 fn read(path: &str) -> String {

@@ -134,6 +134,8 @@ pub struct Exec {
     pub cwd_truncated: bool,
     /// The working folder lies outside the process's root.
     pub cwd_outside_root: bool,
+    /// The working folder lies on a mount of another mount namespace.
+    pub cwd_foreign: bool,
     /// Arguments.
     pub args: Args,
     /// Environment variables that steer loaders, interpreters and shells, each `NAME=value`.

@@ -14,7 +14,7 @@ use crate::config::Scope;
 use crate::decode::Decoder;
 use crate::event::Event;
 use crate::judge::Judges;
-use crate::probe::Rings;
+use crate::probe::{Filter, Rings};
 use crate::sink::record::{self, Origin};
 use crate::sink::{Health, Metrics, Outlet, Output};
 
@@ -58,11 +58,16 @@ pub struct Spine {
 
 impl Spine {
     /// Runs until `stop` is set and the ring is empty.
-    pub fn run(&mut self, rings: &mut Rings, stop: &AtomicBool) {
+    pub fn run(&mut self, rings: &mut Rings, filter: &mut Filter, stop: &AtomicBool) {
         let mut next_tick = Instant::now();
         let mut stopping = None;
         loop {
             let records = rings.drain(BATCH, |record| self.record(record));
+            for (device, inode) in self.attributor.take_learnt_runtime() {
+                if filter.watch(device, inode).is_err() {
+                    tracing::warn!(device, inode, "no room to watch a binary of the container runtime");
+                }
+            }
             if Instant::now() >= next_tick {
                 for (name, ring) in [("lineage", &mut rings.lineage), ("critical", &mut rings.critical)] {
                     let capacity = ring.capacity();

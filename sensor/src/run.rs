@@ -122,7 +122,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let thread = std::thread::Builder::new()
         .name("spine".to_owned())
         .spawn(move || {
-            spine.run(&mut probe.rings, &spine_stop);
+            spine.run(&mut probe.rings, &mut probe.filter, &spine_stop);
             // With the spine goes its end of the queues, which tells the sinks that nothing more comes. The hooks are kept:
             // the kernel takes its time to detach them, and the sinks must not wait for that.
             drop(spine);

@@ -249,6 +249,9 @@ pub struct ExpectedFinding {
     /// Path in the record (`process.exe`, `finding.evidence.layer`) to what must be there.
     #[serde(default)]
     pub evidence: BTreeMap<String, Pattern>,
+    /// It is of a process of the host, not of the scenario's container.
+    #[serde(default)]
+    pub host: bool,
     /// At least so many findings like this.
     #[serde(default = "one")]
     pub count: usize,

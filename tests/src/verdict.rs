@@ -60,7 +60,11 @@ fn differences(expected: &ExpectedFinding, identity: Option<&Identity>, record: 
         differences.push(format!("severity is {}, expected {wanted:?}", record["finding"]["severity"]));
     }
     differences.extend(mismatches(&expected.evidence, record));
-    if let Some(identity) = identity {
+    if expected.host {
+        if !record["container"].is_null() {
+            differences.push(format!("container.id is {}, expected none", record["container"]["id"]));
+        }
+    } else if let Some(identity) = identity {
         differences.extend(wrong_identity(identity, record));
         if record["attribution"] != "exact" {
             differences.push(format!("attribution is {}, expected exact", record["attribution"]));

@@ -66,7 +66,7 @@ pub const TEXT_PATH: usize = 0;
 /// Text: components of a second path, leaf first, each ended by NUL.
 pub const TEXT_OTHER_PATH: usize = 1;
 /// Text: components of the path of `file` from the root of its own file system, wherever that is mounted, leaf first,
-/// each ended by NUL. The last one is the root itself.
+/// each ended by NUL. The last one is the root itself. Of `bind_mount` and `move_mount` it is the path of `other_file`.
 pub const TEXT_FILESYSTEM_PATH: usize = 2;
 /// Text: a plain text (a name, a type, what was passed), without NUL at its end. If there are two, a NUL separates them.
 pub const TEXT_PLAIN: usize = 3;
@@ -125,6 +125,45 @@ pub const OPEN_WATCHED: u64 = 1 << 2;
 pub const OPEN_DEVICE: u64 = 1 << 3;
 /// The file tells of the kernel's memory: /proc/kcore, /proc/kallsyms, /proc/kmsg.
 pub const OPEN_KERNEL_MEMORY: u64 = 1 << 4;
+
+/// The file is a plain one with the name of a cgroup's release agent.
+pub const OPEN_AGENT_NAME: u64 = 1 << 5;
+
+/// `file_attribute`: `ATTRIBUTE_*` bits of what changes.
+pub const ATTRIBUTE_VALUE_CHANGED: usize = 0;
+/// `file_attribute`: the new mode, if it changes.
+pub const ATTRIBUTE_VALUE_MODE: usize = 1;
+/// `file_attribute`: the permitted capabilities that the file is given.
+pub const ATTRIBUTE_VALUE_CAPABILITIES: usize = 2;
+
+/// The mode changes (`ATTR_MODE` of include/linux/fs.h).
+pub const ATTRIBUTE_MODE: u64 = 1;
+/// The owner changes (`ATTR_UID`).
+pub const ATTRIBUTE_OWNER: u64 = 1 << 1;
+/// The group changes (`ATTR_GID`).
+pub const ATTRIBUTE_GROUP: u64 = 1 << 2;
+/// The size changes (`ATTR_SIZE`).
+pub const ATTRIBUTE_SIZE: u64 = 1 << 3;
+/// File capabilities are set (the extended attribute `security.capability`).
+pub const ATTRIBUTE_CAPABILITIES: u64 = 1 << 32;
+
+/// `file_name`: what is done, a `NAME_*` number.
+pub const NAME_VALUE_OPERATION: usize = 0;
+
+/// A hard link: `file` gets the name `other_file`.
+pub const NAME_LINK: u64 = 1;
+/// A symlink `file` that leads to the text.
+pub const NAME_SYMLINK: u64 = 2;
+/// `file` gets the name `other_file`, and replaces what has it.
+pub const NAME_RENAME: u64 = 3;
+/// `file` loses its name.
+pub const NAME_UNLINK: u64 = 4;
+
+/// `bind_mount`, `move_mount`: `i_rdev` of what is mounted, if that is a device node: major << 20 | minor.
+pub const BIND_VALUE_NODE: usize = 4;
+
+/// `splice`: bytes asked for.
+pub const SPLICE_VALUE_LENGTH: usize = 0;
 
 /// `namespace_switch`: CLONE_NEW* bits of the namespaces that changed.
 pub const NAMESPACE_VALUE_CHANGED: usize = 0;

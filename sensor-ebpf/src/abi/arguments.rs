@@ -147,6 +147,76 @@ arguments! {
         handle: "ufh" "file_handle",
         flags: "open_flag" "",
     }
+    /// `int vfs_open(const struct path *path, struct file *file)`
+    open_attempt: OpenAttemptArguments = "vfs_open" {
+        path: "path" "path",
+        file: "file" "file",
+    }
+    /// `int mnt_want_write(struct vfsmount *m)`
+    mount_write: MountWriteArguments = "mnt_want_write" { mount: "m|mnt" "vfsmount", }
+    /// `int security_inode_setattr(struct dentry *dentry, struct iattr *attr)`; since 6.3 `struct mnt_idmap *idmap` stands
+    /// before them.
+    set_attribute: SetAttributeArguments = "security_inode_setattr" {
+        entry: "dentry" "dentry",
+        attributes: "attr" "iattr",
+    }
+    /// `int security_inode_setxattr(struct dentry *dentry, const char *name, const void *value, size_t size, int flags)`;
+    /// since 5.12 the mount's user namespace, since 6.3 its id map stands before them.
+    set_extended: SetExtendedArguments = "security_inode_setxattr" {
+        entry: "dentry" "dentry",
+        name: "name" "",
+        value: "value" "",
+    }
+    /// `int security_path_link(struct dentry *old_dentry, const struct path *new_dir, struct dentry *new_dentry)`
+    link: LinkArguments = "security_path_link" {
+        old_entry: "old_dentry" "dentry",
+        folder: "new_dir" "path",
+        entry: "new_dentry" "dentry",
+    }
+    /// `int security_path_symlink(const struct path *dir, struct dentry *dentry, const char *old_name)`
+    symlink: SymlinkArguments = "security_path_symlink" {
+        folder: "dir" "path",
+        entry: "dentry" "dentry",
+        target: "old_name" "",
+    }
+    /// `int security_path_rename(const struct path *old_dir, struct dentry *old_dentry, const struct path *new_dir, struct
+    /// dentry *new_dentry, unsigned int flags)`
+    rename: RenameArguments = "security_path_rename" {
+        old_folder: "old_dir" "path",
+        old_entry: "old_dentry" "dentry",
+        folder: "new_dir" "path",
+        entry: "new_dentry" "dentry",
+    }
+    /// `int security_path_unlink(const struct path *dir, struct dentry *dentry)`
+    unlink: UnlinkArguments = "security_path_unlink" {
+        folder: "dir" "path",
+        entry: "dentry" "dentry",
+    }
+    /// `void set_fs_pwd(struct fs_struct *fs, const struct path *path)`
+    working_folder: WorkingFolderArguments = "set_fs_pwd" {
+        fs: "fs" "fs_struct",
+        path: "path" "path",
+    }
+    /// `struct mount *clone_mnt(struct mount *old, struct dentry *root, int flag)`
+    clone_mount: CloneMountArguments = "clone_mnt" {
+        old: "old" "mount",
+        root: "root" "dentry",
+        flags: "flag" "",
+    }
+    /// `ssize_t do_splice(struct file *in, loff_t *off_in, struct file *out, loff_t *off_out, size_t len, unsigned int
+    /// flags)`
+    splice: SpliceArguments = "do_splice" {
+        from: "in" "file",
+        to: "out" "file",
+        length: "len" "",
+    }
+    /// `ssize_t do_splice_direct(struct file *in, loff_t *ppos, struct file *out, loff_t *opos, size_t len, unsigned int
+    /// flags)`
+    sendfile: SendfileArguments = "do_splice_direct" {
+        from: "in" "file",
+        to: "out" "file",
+        length: "len" "",
+    }
 }
 
 const _: () = assert!(size_of::<Arguments>() == ARGUMENT_SOURCES.len() * size_of::<u32>());

@@ -96,6 +96,11 @@ kinds! {
     UnixConnect = 23 "unix_connect" Critical "A process connected to a unix socket."
     UsermodeHelper = 24 "usermode_helper" Critical "The kernel starts a program of its own accord."
     KernelLog = 25 "kernel_log" Critical "The kernel's log was read or cleared by syslog(2)."
+    FileAttribute = 26 "file_attribute" Critical "A file is made setuid, is given capabilities, or is a binary of the container runtime that is changed."
+    FileName = 27 "file_name" Critical "A file gets, changes or loses a name: link, symlink, rename, unlink."
+    WorkingFolder = 28 "working_folder" Critical "A process of a container moves to a working folder outside its mount namespace."
+    BindMount = 29 "bind_mount" Critical "A bind mount, with what the kernel found at its source."
+    Splice = 30 "splice" Critical "Pages of a file that others may run or read are put into a pipe or socket."
 }
 
 // Numbers without gaps: the counters are indexed by them.

@@ -82,6 +82,7 @@ offsets! {
         in_execve_bit: "in_execve",
         real_cred: "real_cred",
         thread_status: "thread_info.status",
+        nameidata: "nameidata",
     }
     /// `struct signal_struct`
     signal: SignalOffsets = "signal_struct" {
@@ -220,6 +221,7 @@ offsets! {
         nlink: "i_nlink",
         size: "i_size",
         rdev: "i_rdev",
+        writecount: "i_writecount.counter",
         sb: "i_sb",
         ctime: "i_ctime_sec|__i_ctime.tv_sec|i_ctime.tv_sec",
         mtime: "i_mtime_sec|__i_mtime.tv_sec|i_mtime.tv_sec",
@@ -250,6 +252,8 @@ offsets! {
     /// `struct vfsmount`
     vfsmount: VfsmountOffsets = "vfsmount" {
         root: "mnt_root",
+        flags: "mnt_flags",
+        sb: "mnt_sb",
     }
     /// `struct mount` (fs/mount.h)
     mount: MountOffsets = "mount" {
@@ -257,6 +261,16 @@ offsets! {
         parent: "mnt_parent",
         mountpoint: "mnt_mountpoint",
         namespace: "mnt_ns",
+    }
+    /// `struct nameidata` (fs/namei.c): the walk along a path that a task is in the middle of.
+    nameidata: NameidataOffsets = "nameidata" {
+        path_mnt: "path.mnt",
+        path_dentry: "path.dentry",
+    }
+    /// `struct iattr`
+    iattr: IattrOffsets = "iattr" {
+        valid: "ia_valid",
+        mode: "ia_mode",
     }
     /// `struct socket`
     socket: SocketOffsets = "socket" {

@@ -267,6 +267,8 @@ pub const EXEC_ENVIRONMENT_TRUNCATED: u32 = 1 << 2;
 pub const EXEC_WORKING_FOLDER_TRUNCATED: u32 = 1 << 3;
 /// The working folder lies outside the process's root.
 pub const EXEC_WORKING_FOLDER_OUTSIDE_ROOT: u32 = 1 << 4;
+/// The working folder lies on a mount of another mount namespace: neither of the process's own nor of none.
+pub const EXEC_WORKING_FOLDER_FOREIGN: u32 = 1 << 5;
 
 const _: () = assert!(size_of::<ProcessId>() == 16);
 const _: () = assert!(size_of::<Namespaces>() == 32);

@@ -1,13 +1,16 @@
-//! Device nodes that are made.
+//! Device nodes that are made, and files that are setuid from their first moment.
 
-use sensor_ebpf::abi::{DEVICE_VALUE_MODE, DEVICE_VALUE_NUMBER, EventKind};
+use sensor_ebpf::abi::{
+    ATTRIBUTE_MODE, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, DEVICE_VALUE_MODE, DEVICE_VALUE_NUMBER,
+    EventKind,
+};
 
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::seen;
 use crate::entries::{Way, argument, entries};
-use crate::file::File;
-use crate::kernel::{Probed, Structure};
+use crate::file::{File, TYPE_REGULAR, is_privileged};
+use crate::kernel::{Probed, Structure, offset};
 
 entries!(device_node => device_node_lsm, device_node_fentry, device_node_kprobe);
 
@@ -25,6 +28,11 @@ fn device_node<W: Way>(way: &W) {
     let mode = argument!(way, device_node.mode) & 0xffff;
     let device = argument!(way, device_node.device) & 0xffff_ffff;
     let Some(tally) = seen(EventKind::DeviceNode) else { return };
+    if is_privileged(mode as u32) && mode & TYPE_MASK == u64::from(TYPE_REGULAR) && is_contained(current()) {
+        tally.filtered();
+        privileged_file::<W>(folder, entry, mode);
+        return;
+    }
     if !matches!(mode & TYPE_MASK, TYPE_CHARACTER | TYPE_BLOCK) || !is_contained(current()) {
         tally.filtered();
         return;
@@ -39,5 +47,25 @@ fn device_node<W: Way>(way: &W) {
     action.file(&File::entry(mount, entry));
     // The entry has no inode yet.
     action.file_facts().mode = mode as u32;
+    action.send();
+}
+
+/// A file that is setuid or setgid without a chmod. It has no inode yet; its maker will own it.
+#[inline(always)]
+fn privileged_file<W: Way>(folder: *const u8, entry: *const u8, mode: u64) {
+    let Some(tally) = seen(EventKind::FileAttribute) else { return };
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_MODE);
+    action.value(ATTRIBUTE_VALUE_MODE, mode & 0o7777);
+    let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
+    action.file(&file);
+    action.filesystem_path(&file);
+    let owner = action.record().subject.credentials.fsuid;
+    let super_block = Structure::<Probed>::new(Structure::<Probed>::new(entry).pointer(offset!(dentry.sb)));
+    let facts = action.file_facts();
+    facts.mode = TYPE_REGULAR;
+    facts.uid = owner;
+    facts.device = super_block.field(offset!(super_block.dev));
+    facts.filesystem_magic = super_block.field::<u64>(offset!(super_block.magic)) as u32;
     action.send();
 }

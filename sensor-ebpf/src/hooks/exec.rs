@@ -183,6 +183,9 @@ fn read_spans(
     if flags & FILE_OUTSIDE_ROOT != 0 {
         record.flags |= EXEC_WORKING_FOLDER_OUTSIDE_ROOT;
     }
+    if flags & (FILE_FOREIGN_MOUNT | FILE_DETACHED_MOUNT) == FILE_FOREIGN_MOUNT {
+        record.flags |= EXEC_WORKING_FOLDER_FOREIGN;
+    }
     position += u64::from(length);
 
     let filename = read_name(scratch, position, binprm.pointer(offset!(binprm.filename)));

@@ -1,5 +1,7 @@
 //! One file per hook family: the programs first, then their body, then its helpers.
 
+mod attribute;
+pub mod bind;
 mod cgroup;
 mod device;
 mod exec;
@@ -7,11 +9,15 @@ mod handle;
 mod helper;
 mod module;
 mod mount;
+mod name;
 mod namespace;
-mod open;
+pub mod open;
+mod open_attempt;
 mod process;
 mod programs;
 mod ptrace;
 mod root;
+mod splice;
 mod surface;
 mod unix;
+mod working_folder;

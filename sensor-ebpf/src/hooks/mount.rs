@@ -1,17 +1,19 @@
 //! Mounts, by both APIs: mount(2), and fsopen, fsmount and move_mount. Both set up a superblock.
 //!
-//! Only containers are watched: the host mounts for them all day.
+//! The host mounts for containers all day: of it only what shows a folder in a second place is told.
 
 use sensor_ebpf::abi::{
-    EventKind, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_DEVICE,
+    BIND_VALUE_NODE, EventKind, MOUNT_VALUE_FLAGS, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_DEVICE,
     SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
 };
 
-use crate::action::Action;
+use crate::action::{Action, current};
 use crate::bounds::differs;
-use crate::contained::seen_in_container;
+use crate::contained::{is_contained, seen_in_container};
+use crate::emit::seen;
 use crate::entries::{Way, argument, entries};
 use crate::file::File;
+use crate::hooks::bind;
 use crate::kernel::{Probed, Structure, offset};
 
 entries!(superblock => superblock_lsm, superblock_fentry, superblock_kprobe);
@@ -48,6 +50,11 @@ fn describe(action: &mut Action, super_block: Structure<Probed>) {
     action.other_text(super_block.0.wrapping_add(offset!(super_block.id) as usize));
 }
 
+/// `MS_REMOUNT` of include/uapi/linux/mount.h.
+const REMOUNT: u64 = 0x20;
+/// `MS_BIND` of the same file.
+const BIND: u64 = 0x1000;
+
 entries!(mount => mount_lsm, mount_fentry, mount_kprobe);
 
 /// `security_sb_mount(const char *dev_name, const struct path *path, const char *type, unsigned long flags, void *data)`,
@@ -58,10 +65,18 @@ fn mount<W: Way>(way: &W) {
     let path = argument!(way, mount.path) as *const u8;
     let filesystem = argument!(way, mount.filesystem) as *const u8;
     let flags = argument!(way, mount.flags);
-    let Some(tally) = seen_in_container(EventKind::Mount) else { return };
+    let Some(tally) = seen(EventKind::Mount) else { return };
+    let target = File::path(path);
+    if flags & (BIND | REMOUNT) == BIND {
+        bind::remember(&target, source);
+    }
+    if !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.value(MOUNT_VALUE_FLAGS, flags);
-    action.file(&File::path(path));
+    action.file(&target);
     if !filesystem.is_null() {
         action.text(filesystem);
     }
@@ -74,16 +89,19 @@ fn mount<W: Way>(way: &W) {
 entries!(move_mount => move_mount_lsm, move_mount_fentry, move_mount_kprobe);
 
 /// `security_move_mount(const struct path *from_path, const struct path *to_path)`, unchanged from 5.10 to 7.2. What was
-/// opened with open_tree, or made by fsmount, is seen in its new place here only.
+/// opened with open_tree, or made by fsmount, is seen in its new place here only. The host's own are told too: newer
+/// mount programs make bind mounts so.
 #[inline(always)]
 fn move_mount<W: Way>(way: &W) {
     let from = argument!(way, move_mount.from) as *const u8;
     let to = argument!(way, move_mount.to) as *const u8;
-    let Some(tally) = seen_in_container(EventKind::MoveMount) else { return };
+    let Some(tally) = seen(EventKind::MoveMount) else { return };
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     let from = File::path(from);
     action.file(&File::path(to));
     action.other_file(&from);
+    action.filesystem_path(&from);
+    action.value(BIND_VALUE_NODE, u64::from(from.device()));
     describe(&mut action, from.super_block());
     action.send();
 }

@@ -1,7 +1,7 @@
 //! Opens of files, where they go through the kernel's own decision point: io_uring and 32-bit calls included.
 
 use sensor_ebpf::abi::{
-    EventKind, InodeKey, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_MEMORY, OPEN_KERNEL_WRITE,
+    EventKind, OPEN_AGENT_NAME, OPEN_DEVICE, OPEN_FOREIGN_MOUNT, OPEN_KERNEL_MEMORY, OPEN_KERNEL_WRITE,
     OPEN_VALUE_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS, OPEN_WATCHED,
 };
 
@@ -9,13 +9,11 @@ use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::seen;
 use crate::entries::{Way, argument, entries};
-use crate::file::File;
+use crate::file::{File, TYPE_MASK};
 use crate::kernel::{Probed, Structure, Task, offset};
-use crate::maps::WATCHED_INODES;
 
 /// `FMODE_WRITE` of include/linux/fs.h.
-const MODE_WRITE: u32 = 2;
-const TYPE_MASK: u32 = 0o170_000;
+pub const MODE_WRITE: u32 = 2;
 const TYPE_CHARACTER: u32 = 0o020_000;
 const TYPE_BLOCK: u32 = 0o060_000;
 
@@ -59,19 +57,19 @@ fn file_open<W: Way>(way: &W) {
 fn reasons(task: Task<Probed>, file: &File, mode: u32) -> u64 {
     let mut reasons = 0;
     let super_block = file.super_block();
-    if mode & MODE_WRITE != 0 {
-        let inode = Structure::<Probed>::new(file.inode).field(offset!(inode.ino));
-        let device = super_block.field(offset!(super_block.dev));
-        if WATCHED_INODES.get_ptr(InodeKey { inode, device, reserved: 0 }).is_some() {
-            reasons |= OPEN_WATCHED;
-        }
+    if mode & MODE_WRITE != 0 && file.is_watched() {
+        reasons |= OPEN_WATCHED;
     }
     if !is_contained(task) {
         return reasons;
     }
     let magic: u64 = super_block.field(offset!(super_block.magic));
-    if mode & MODE_WRITE != 0 && steers_kernel(magic) {
-        reasons |= OPEN_KERNEL_WRITE;
+    if mode & MODE_WRITE != 0 {
+        if steers_kernel(magic) {
+            reasons |= OPEN_KERNEL_WRITE;
+        } else if is_release_agent(file) {
+            reasons |= OPEN_AGENT_NAME;
+        }
     }
     match file.mode() & TYPE_MASK {
         TYPE_BLOCK => reasons |= OPEN_DEVICE,
@@ -79,12 +77,7 @@ fn reasons(task: Task<Probed>, file: &File, mode: u32) -> u64 {
         _ if magic == PROC_MAGIC && tells_of_memory(file) => reasons |= OPEN_KERNEL_MEMORY,
         _ => {}
     }
-    let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
-    let own = proxy.pointer(offset!(nsproxy.mnt_ns));
-    let namespace = file.mount_namespace();
-    // Pipes, sockets and memfds lie on mounts that are in no namespace, which is an error value or null.
-    let in_some = !namespace.is_null() && (namespace as u64) < -4095_i64 as u64;
-    if in_some && namespace != own {
+    if file.is_foreign_to(task) {
         reasons |= OPEN_FOREIGN_MOUNT;
     }
     reasons
@@ -128,4 +121,12 @@ fn steers_kernel(magic: u64) -> bool {
             | 0x6462_6720 // debugfs
             | 0x7472_6163 // tracefs
     )
+}
+
+/// Whether a file is called `release_agent`.
+#[inline(always)]
+fn is_release_agent(file: &File) -> bool {
+    let dentry = Structure::<Probed>::new(file.dentry);
+    let name = Structure::<Probed>::new(dentry.pointer(offset!(dentry.name)));
+    name.field::<u64>(0) == u64::from_ne_bytes(*b"release_") && name.field::<[u8; 6]>(8) == *b"agent\0"
 }

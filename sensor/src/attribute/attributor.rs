@@ -1,11 +1,12 @@
 //! Applies events to the tables and concludes what they say of each event.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sensor_ebpf::abi::{
-    DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, OPEN_DEVICE, OPEN_VALUE_DEVICE, OPEN_VALUE_REASONS,
-    SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
+    BIND_VALUE_NODE, DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, OPEN_DEVICE, OPEN_VALUE_DEVICE,
+    OPEN_VALUE_REASONS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
 };
 
 use super::burst::Bursts;
@@ -15,9 +16,9 @@ use super::image::{Entry, Image, names};
 use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
-use super::runtime::{Order, RuntimeSet};
-use super::seed;
+use super::runtime::{Order, RuntimeSet, device_number};
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
+use super::{seed, subpath};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{
     Action, ActionFile, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces,
@@ -84,6 +85,8 @@ pub struct Attributor {
     /// Calls of mount(2) whose superblock is to come.
     mounts: Vec<PendingMount>,
     host_mounts: HostMounts,
+    /// The device of the node's root folder, 0 where not known.
+    root_device: u32,
 }
 
 /// A call of mount(2) that sets up a file system.
@@ -105,6 +108,7 @@ impl Attributor {
             clock: Clock::new(),
             host: host_namespaces(&options),
             mounts: Vec::new(),
+            root_device: options.host_root.metadata().map_or(0, |root| device_number(root.dev())),
             host_mounts: HostMounts::new(&options.proc, host_process(&options)),
             options,
         }
@@ -276,17 +280,25 @@ impl Attributor {
         let peer = self.peer(action);
         let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
         let target = action.target.and_then(|key| self.processes.get(key));
-        let file = action.file.as_ref().map(|file| file.facts);
+        let is_runtime = |file: &Option<ActionFile>| {
+            file.as_ref().is_some_and(|file| self.runtime.contains(file.facts.device, file.facts.inode))
+        };
+        let runtime_file =
+            is_runtime(&action.file) || action.kind == EventKind::FileName && is_runtime(&action.other_file);
         ActionFacts {
             runtime_setup: role != RuntimeRole::None,
             target: target.as_ref().map(|target| Arc::clone(&target.image)),
             target_container: target.and_then(|target| target.origin.container().cloned()),
             host_path: self.host_path(action.file.as_ref(), time),
-            runtime_file: file.is_some_and(|file| self.runtime.contains(file.device, file.inode)),
             peer_runtime: peer.as_ref().is_some_and(|(_, runtime)| *runtime),
             peer: peer.map(|(image, _)| image),
+            other_host_path: self.host_path(action.other_file.as_ref(), time),
+            runtime_file,
+            leaves_pod: subpath::leaves_pod(action, &mut self.host_mounts, time),
+            node_root: self.root_device != 0 && mounted_device(action) == Some(self.root_device),
             host_namespaces: self.host,
-            device: device(action),
+            device: device(action).map(numbered),
+            node: mounted_node(action).map(numbered),
             mount_point: self.mount_point(action),
         }
     }
@@ -489,6 +501,11 @@ impl Attributor {
         &self.runtime
     }
 
+    /// Binaries of the runtime, by device and inode, that were learnt since the last call.
+    pub fn take_learnt_runtime(&mut self) -> Vec<(u32, u64)> {
+        self.runtime.take_learnt()
+    }
+
     /// The container table.
     pub fn containers(&self) -> &ContainerTable {
         &self.containers
@@ -507,16 +524,31 @@ fn host_process(options: &AttributeOptions) -> u32 {
     if options.host_root == Path::new("/") { std::process::id() } else { 1 }
 }
 
-fn device(action: &Action) -> Option<String> {
-    let number = match action.kind {
-        EventKind::Superblock | EventKind::MoveMount => action.values[SUPERBLOCK_VALUE_DEVICE],
-        EventKind::DeviceNode => action.values[DEVICE_VALUE_NUMBER],
+/// A device as major:minor.
+fn numbered(device: u32) -> String {
+    format!("{}:{}", device >> 20, device & 0xf_ffff)
+}
+
+/// The device node that is shown in a second place; `None` if it is none.
+fn mounted_node(action: &Action) -> Option<u32> {
+    let node = action.values[BIND_VALUE_NODE] as u32;
+    (matches!(action.kind, EventKind::BindMount | EventKind::MoveMount) && node != 0).then_some(node)
+}
+
+/// The device that a mount or a device node is about.
+fn device(action: &Action) -> Option<u32> {
+    match action.kind {
+        EventKind::DeviceNode => Some(action.values[DEVICE_VALUE_NUMBER] as u32),
         EventKind::FileOpen if action.values[OPEN_VALUE_REASONS] & OPEN_DEVICE != 0 => {
-            action.values[OPEN_VALUE_DEVICE]
+            Some(action.values[OPEN_VALUE_DEVICE] as u32)
         }
-        _ => return None,
-    } as u32;
-    Some(format!("{}:{}", number >> 20, number & 0xf_ffff))
+        _ => mounted_device(action),
+    }
+}
+
+fn mounted_device(action: &Action) -> Option<u32> {
+    matches!(action.kind, EventKind::Superblock | EventKind::MoveMount)
+        .then(|| action.values[SUPERBLOCK_VALUE_DEVICE] as u32)
 }
 
 fn attribution(process: &Process) -> Attribution {

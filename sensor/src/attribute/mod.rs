@@ -21,6 +21,7 @@ pub mod seed;
 pub mod stdio;
 
 mod attributor;
+mod subpath;
 
 pub use attributor::{AttributeOptions, Attributor, host_namespaces};
 pub use handle::{Baseline, ContainerHandle};
@@ -98,12 +99,20 @@ pub struct ActionFacts {
     pub target_container: Option<Arc<ContainerHandle>>,
     /// Path of the file on the host.
     pub host_path: Option<Vec<u8>>,
-    /// The file is a binary of the container runtime.
+    /// Path of the second file on the host: of what is shown in a second place.
+    pub other_host_path: Option<Vec<u8>>,
+    /// The file, or the one that loses its name to it, is a binary of the container runtime.
     pub runtime_file: bool,
     /// Who listens on the unix socket that is connected to: the process that has this number now.
     pub peer: Option<Arc<Image>>,
     /// That process runs a binary of the container runtime, in the node's own mount namespace.
     pub peer_runtime: bool,
+    /// A mount of a folder within a pod's volume shows something that lies outside the pod's folder.
+    pub leaves_pod: bool,
+    /// The device node that is shown in a second place, as major:minor.
+    pub node: Option<String>,
+    /// The device that is mounted holds the node's own root folder.
+    pub node_root: bool,
     /// The host's own namespaces.
     pub host_namespaces: crate::event::Namespaces,
     /// The device that a mount or a device node is about, as major:minor.

@@ -34,19 +34,32 @@ impl HostMounts {
         Self { file: proc.join(pid.to_string()).join("mountinfo"), mounts: Vec::new(), read: None }
     }
 
+    /// Whether the host has the file at a path that `wanted` agrees to, of all where it has it.
+    pub fn any(&mut self, device: u32, path: &[u8], now: u64, wanted: impl Fn(&[u8]) -> bool) -> bool {
+        self.refresh(now);
+        let fitting = self.mounts.iter().filter(|mount| mount.device == device);
+        fitting
+            .filter_map(|mount| Some([mount.point.as_slice(), below(path, &mount.root)?].concat()))
+            .any(|whole| wanted(&whole))
+    }
+
     /// Path on the host of a file on `device` (major << 20 | minor) at `path` from its file system's root; `None` if
     /// the host does not have that part of it mounted. Of several mounts the one that shows the most is taken.
     pub fn path(&mut self, device: u32, path: &[u8], now: u64) -> Option<Vec<u8>> {
-        if self.read.is_none_or(|read| now.saturating_sub(read) > AGE) {
-            self.read = Some(now);
-            self.mounts = read(&self.file).map(|text| parse(&text)).unwrap_or_default();
-        }
+        self.refresh(now);
         let fitting = self.mounts.iter().filter(|mount| mount.device == device);
         let found = fitting.filter_map(|mount| Some((mount, below(path, &mount.root)?)));
         let (mount, rest) = found.min_by_key(|(mount, _)| mount.root.len())?;
         let point = mount.point.strip_suffix(b"/").unwrap_or(&mount.point);
         let whole = [point, rest].concat();
         Some(if whole.is_empty() { b"/".to_vec() } else { whole })
+    }
+
+    fn refresh(&mut self, now: u64) {
+        if self.read.is_none_or(|read| now.saturating_sub(read) > AGE) {
+            self.read = Some(now);
+            self.mounts = read(&self.file).map(|text| parse(&text)).unwrap_or_default();
+        }
     }
 }
 

@@ -43,6 +43,8 @@ const NAMES: [&str; 19] = [
 /// Inodes of the runtime set.
 pub struct RuntimeSet {
     inodes: foldhash::HashSet<(u32, u64)>,
+    /// Those that came since they were last taken.
+    learnt: Vec<(u32, u64)>,
     extra: Vec<PathBuf>,
 }
 
@@ -56,10 +58,10 @@ impl RuntimeSet {
             if let Ok(metadata) = root.path(&path).metadata()
                 && metadata.is_file()
             {
-                inodes.insert((device(metadata.dev()), metadata.ino()));
+                inodes.insert((device_number(metadata.dev()), metadata.ino()));
             }
         }
-        Self { inodes, extra: extra.to_vec() }
+        Self { inodes, learnt: Vec::new(), extra: extra.to_vec() }
     }
 
     /// Number of binaries found.
@@ -85,9 +87,14 @@ impl RuntimeSet {
     /// Takes in the new inode of a known binary after a package upgrade: a process in the node's own mount namespace ran
     /// it from its own place, which only root on the node can write.
     pub fn learn(&mut self, path: &[u8], device: u32, inode: u64) {
-        if self.is_place(path) {
-            self.inodes.insert((device, inode));
+        if self.is_place(path) && self.inodes.insert((device, inode)) {
+            self.learnt.push((device, inode));
         }
+    }
+
+    /// Device and inode of those that were learnt since the last call.
+    pub fn take_learnt(&mut self) -> Vec<(u32, u64)> {
+        std::mem::take(&mut self.learnt)
     }
 
     fn is_place(&self, path: &[u8]) -> bool {
@@ -130,7 +137,7 @@ impl Order {
 }
 
 /// A device number of stat(2) in the kernel's own form.
-fn device(number: u64) -> u32 {
+pub fn device_number(number: u64) -> u32 {
     (libc::major(number) << 20) | (libc::minor(number) & 0xf_ffff)
 }
 
@@ -168,7 +175,7 @@ mod tests {
             RuntimeSet::discover(&HostRoot(folder.path().to_owned()), &[PathBuf::from("/opt/my/shim")]);
         let metadata = path.metadata().expect("there");
         assert_eq!(set.len(), 1);
-        assert!(set.contains(device(metadata.dev()), metadata.ino()));
+        assert!(set.contains(device_number(metadata.dev()), metadata.ino()));
 
         set.learn(b"/tmp/runc", 1, 1);
         set.learn(b"/usr/bin/runcX", 1, 2);
@@ -176,6 +183,9 @@ mod tests {
         assert_eq!(set.len(), 1, "a name is not a place");
         set.learn(b"/usr/bin/runc", 1, 4);
         set.learn(b"/opt/my/shim", 1, 5);
+        set.learn(b"/opt/my/shim", 1, 5);
         assert!(set.contains(1, 4) && set.contains(1, 5));
+        assert_eq!(set.take_learnt(), [(1, 4), (1, 5)]);
+        assert!(set.take_learnt().is_empty());
     }
 }

@@ -1,10 +1,13 @@
 //! Fields of actions: the file, the other process, the namespaces they are about.
 
 use sensor_ebpf::abi::{
-    BPF_VALUE_PROGRAM_TYPE, DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, MODULE_FROM_FILE, MODULE_FROM_MEMORY,
-    MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED,
-    OPEN_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE,
-    SOCKET_VALUE_FAMILY, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    ATTRIBUTE_CAPABILITIES, ATTRIBUTE_GROUP, ATTRIBUTE_MODE, ATTRIBUTE_OWNER, ATTRIBUTE_SIZE,
+    ATTRIBUTE_VALUE_CAPABILITIES, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_PROGRAM_TYPE,
+    DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
+    MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK,
+    NAME_UNLINK, NAME_VALUE_OPERATION, NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
+    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
     SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
@@ -118,10 +121,20 @@ impl<'a> ActionView<'a> {
             Field::FileLayer => Value::Text(layer(file?).as_bytes()),
             Field::FileOnRootFilesystem => Value::Bool(on_root_filesystem(action)?),
             Field::MountFilesystem => bytes(&self.mounts()?.text),
-            Field::MountSource => bytes(&self.mounts()?.other_text),
-            Field::MountPoint => match self.mounts()?.kind {
+            Field::MountSource => match self.of_kind(EventKind::BindMount) {
+                Some(bind) => bytes(&bind.text),
+                None => bytes(&self.mounts()?.other_text),
+            },
+            Field::MountNode => Value::Text(self.facts.node.as_deref()?.as_bytes()),
+            Field::MountOntoItself => Value::Bool(self.is_mounted_onto_itself()?),
+            Field::MountLeavesPod => {
+                self.shown()?;
+                Value::Bool(self.facts.leaves_pod)
+            }
+            Field::MountPoint => match action.kind {
                 EventKind::Superblock => bytes(self.facts.mount_point.as_deref()?),
-                _ => bytes(&file?.path),
+                EventKind::Mount | EventKind::MoveMount | EventKind::BindMount => bytes(&file?.path),
+                _ => return None,
             },
             Field::MountBind => {
                 Value::Bool(self.mount_call()?.values[MOUNT_VALUE_FLAGS] & libc::MS_BIND != 0)
@@ -141,6 +154,10 @@ impl<'a> ActionView<'a> {
                 self.superblock()?;
                 Value::Text(self.facts.device.as_deref()?.as_bytes())
             }
+            Field::SuperblockNodeRoot => {
+                self.superblock()?;
+                Value::Bool(self.facts.node_root)
+            }
             Field::SuperblockUserNamespaceLevel => {
                 Value::Number(self.superblock()?.values[SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL] as i64)
             }
@@ -157,6 +174,16 @@ impl<'a> ActionView<'a> {
             },
             Field::FileInOwnCgroup => Value::Bool(is_in_own_cgroup(file?, self.attributed.container?)),
             Field::FileRuntime => Value::Bool(self.facts.runtime_file),
+            Field::FileUid => number(file?.facts.uid),
+            Field::OtherFileHostPath => bytes(self.facts.other_host_path.as_deref()?),
+            Field::AttributePrivileged => Value::Bool(is_privileged(
+                self.of_kind(EventKind::FileAttribute)?.values[ATTRIBUTE_VALUE_MODE],
+            )),
+            Field::NameOperation => Value::Text(name_operation(action)?.as_bytes()),
+            Field::SpliceLength => {
+                let length = self.of_kind(EventKind::Splice)?.values[SPLICE_VALUE_LENGTH];
+                Value::Number(i64::try_from(length).unwrap_or(i64::MAX))
+            }
             Field::OtherFilePath => bytes(&other?.path),
             Field::OtherFileFilesystem => Value::Text(other?.facts.filesystem().as_bytes()),
             Field::OtherFileType => Value::Text(file_type(other?).as_bytes()),
@@ -209,6 +236,13 @@ impl<'a> ActionView<'a> {
                 let gained = (new.permitted & !old.permitted) | (new.effective & !old.permitted);
                 Some(capability::names(gained).any(|name| visit(name.as_bytes())))
             }
+            Field::AttributeChanged => {
+                Some(attribute_changes(self.action).any(|name| visit(name.as_bytes())))
+            }
+            Field::AttributeCapabilities => {
+                let set = file_capabilities(self.action).unwrap_or_default();
+                Some(capability::names(set).any(|name| visit(name.as_bytes())))
+            }
             Field::NamespaceChanged => {
                 let changed = self.changed();
                 Some(named(&|flag| changed & flag != 0, visit))
@@ -247,6 +281,17 @@ impl<'a> ActionView<'a> {
         matches!(self.action.kind, EventKind::MoveMount | EventKind::Superblock).then_some(self.action)
     }
 
+    /// What shows something in a second place.
+    fn shown(&self) -> Option<&'a Action> {
+        matches!(self.action.kind, EventKind::MoveMount | EventKind::BindMount).then_some(self.action)
+    }
+
+    fn is_mounted_onto_itself(&self) -> Option<bool> {
+        let action = self.shown()?;
+        let (target, source) = (&action.file.as_ref()?.facts, &action.other_file.as_ref()?.facts);
+        Some((target.device, target.inode) == (source.device, source.inode))
+    }
+
     fn of_kind(&self, kind: EventKind) -> Option<&'a Action> {
         (self.action.kind == kind).then_some(self.action)
     }
@@ -280,6 +325,43 @@ pub fn by_flag(namespaces: &crate::event::Namespaces, flag: u64) -> u32 {
         0x1000_0000 => namespaces.user,
         _ => 0,
     }
+}
+
+/// Whether a mode lets whoever runs the file act as its owner or group.
+pub fn is_privileged(mode: u64) -> bool {
+    mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
+}
+
+/// What a `file_attribute` changes, by name.
+pub fn attribute_changes(action: &Action) -> impl Iterator<Item = &'static str> {
+    const NAMES: [(u64, &str); 5] = [
+        (ATTRIBUTE_MODE, "mode"),
+        (ATTRIBUTE_OWNER, "owner"),
+        (ATTRIBUTE_GROUP, "group"),
+        (ATTRIBUTE_SIZE, "size"),
+        (ATTRIBUTE_CAPABILITIES, "capabilities"),
+    ];
+    let is_one = action.kind == EventKind::FileAttribute;
+    let changed = if is_one { action.values[ATTRIBUTE_VALUE_CHANGED] } else { 0 };
+    NAMES.into_iter().filter(move |(bit, _)| changed & bit != 0).map(|(_, name)| name)
+}
+
+/// Capabilities that a file is given; `None` for other actions.
+pub fn file_capabilities(action: &Action) -> Option<u64> {
+    let is_one = action.kind == EventKind::FileAttribute
+        && action.values[ATTRIBUTE_VALUE_CHANGED] & ATTRIBUTE_CAPABILITIES != 0;
+    is_one.then(|| action.values[ATTRIBUTE_VALUE_CAPABILITIES])
+}
+
+/// What is done with a name; `None` for other actions.
+pub fn name_operation(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::FileName).then(|| match action.values[NAME_VALUE_OPERATION] {
+        NAME_LINK => "link",
+        NAME_SYMLINK => "symlink",
+        NAME_RENAME => "rename",
+        NAME_UNLINK => "unlink",
+        _ => "other",
+    })
 }
 
 /// Where a module comes from; `None` for other actions.

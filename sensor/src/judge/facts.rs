@@ -232,6 +232,7 @@ impl<'a> EventFacts<'a> {
             Field::ProcArgsLength => number(exec.args.length),
             Field::ProcArgsTruncated => Value::Bool(exec.args.truncated()),
             Field::ProcCwd => text(&exec.cwd),
+            Field::ProcCwdForeign => Value::Bool(exec.cwd_foreign),
             Field::ProcSid => number(exec.session_id),
             Field::ProcTty => number(exec.terminal),
             Field::ProcEnv => match key {

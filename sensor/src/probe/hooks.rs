@@ -52,6 +52,7 @@ const FILE: &[&str] =
     &["task_struct.tgid", "task_struct.start_boottime", "file.", "inode.i_ino", "dentry.", "vfsmount."];
 const PATH: &[&str] =
     &["task_struct.tgid", "task_struct.start_boottime", "inode.i_ino", "dentry.", "mount.mnt", "vfsmount."];
+const ENTRY: &[&str] = &["task_struct.tgid", "task_struct.start_boottime", "inode.i_ino", "dentry."];
 const SUPERBLOCK: &[&str] =
     &["task_struct.tgid", "task_struct.start_boottime", "super_block.", "file_system_type.", "dentry."];
 
@@ -314,6 +315,129 @@ pub const HOOKS: &[Hook] = &[
             "file.",
             "dentry.",
         ],
+    },
+    Hook {
+        name: "open_attempt",
+        kind: EventKind::FileOpen,
+        ways: &[fentry("open_attempt_fentry", "vfs_open"), kprobe("open_attempt_kprobe", "vfs_open")],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "file.f_flags",
+            "file.f_mode",
+            "inode.i_ino",
+            "inode.i_writecount.counter",
+            "dentry.",
+            "vfsmount.",
+        ],
+    },
+    Hook {
+        name: "mount_write",
+        kind: EventKind::FileOpen,
+        ways: &[
+            fentry("mount_write_fentry", "mnt_want_write"),
+            kprobe("mount_write_kprobe", "mnt_want_write"),
+        ],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "task_struct.nameidata",
+            "nameidata.",
+            "inode.i_ino",
+            "dentry.",
+            "vfsmount.",
+        ],
+    },
+    Hook {
+        name: "set_attribute",
+        kind: EventKind::FileAttribute,
+        ways: &[
+            lsm("set_attribute_lsm", "inode_setattr", "security_inode_setattr"),
+            fentry("set_attribute_fentry", "security_inode_setattr"),
+            kprobe("set_attribute_kprobe", "security_inode_setattr"),
+        ],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "inode.i_ino",
+            "inode.i_mode",
+            "dentry.",
+            "iattr.",
+        ],
+    },
+    Hook {
+        name: "set_extended",
+        kind: EventKind::FileAttribute,
+        ways: &[
+            lsm("set_extended_lsm", "inode_setxattr", "security_inode_setxattr"),
+            fentry("set_extended_fentry", "security_inode_setxattr"),
+            kprobe("set_extended_kprobe", "security_inode_setxattr"),
+        ],
+        needs: ENTRY,
+    },
+    Hook {
+        name: "link",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("link_lsm", "path_link", "security_path_link"),
+            fentry("link_fentry", "security_path_link"),
+            kprobe("link_kprobe", "security_path_link"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "symlink",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("symlink_lsm", "path_symlink", "security_path_symlink"),
+            fentry("symlink_fentry", "security_path_symlink"),
+            kprobe("symlink_kprobe", "security_path_symlink"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "rename",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("rename_lsm", "path_rename", "security_path_rename"),
+            fentry("rename_fentry", "security_path_rename"),
+            kprobe("rename_kprobe", "security_path_rename"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "unlink",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("unlink_lsm", "path_unlink", "security_path_unlink"),
+            fentry("unlink_fentry", "security_path_unlink"),
+            kprobe("unlink_kprobe", "security_path_unlink"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "working_folder",
+        kind: EventKind::WorkingFolder,
+        ways: &[fentry("working_folder_fentry", "set_fs_pwd"), kprobe("working_folder_kprobe", "set_fs_pwd")],
+        needs: PATH,
+    },
+    Hook {
+        name: "bind_mount",
+        kind: EventKind::BindMount,
+        ways: &[fentry("bind_mount_fentry", "clone_mnt"), kprobe("bind_mount_kprobe", "clone_mnt")],
+        needs: PATH,
+    },
+    Hook {
+        name: "splice",
+        kind: EventKind::Splice,
+        ways: &[fentry("splice_fentry", "do_splice"), kprobe("splice_kprobe", "do_splice")],
+        needs: FILE,
+    },
+    Hook {
+        name: "sendfile",
+        kind: EventKind::Splice,
+        ways: &[fentry("sendfile_fentry", "do_splice_direct"), kprobe("sendfile_kprobe", "do_splice_direct")],
+        needs: FILE,
     },
     // Last, so that it does not see the sensor's own programs.
     Hook {

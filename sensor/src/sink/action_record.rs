@@ -1,10 +1,11 @@
 //! The `event` part of an action's record.
 
 use sensor_ebpf::abi::{
-    BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND, HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE,
-    MODULE_VALUE_ID, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
-    OPEN_VALUE_MODE, PERF_VALUE_CONFIG, PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
-    SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    ATTRIBUTE_MODE, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND,
+    HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE, MODULE_VALUE_ID, MODULE_VALUE_TAINTS,
+    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PERF_VALUE_CONFIG,
+    PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
+    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
     SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
@@ -12,10 +13,11 @@ use super::json::{Map, Value};
 use super::record::{credentials, file_part, identity, namespaces};
 use crate::action::{Action, ActionFile};
 use crate::attribute::ActionFacts;
+use crate::capability;
 use crate::event::EventKind;
 use crate::judge::action_facts::{
-    NAMESPACE_FLAGS, bpf_program_type, by_flag, device_type, file_type, kernel_log_action, module_source,
-    on_root_filesystem, perf_scope,
+    NAMESPACE_FLAGS, attribute_changes, bpf_program_type, by_flag, device_type, file_capabilities, file_type,
+    kernel_log_action, module_source, name_operation, on_root_filesystem, perf_scope,
 };
 use crate::text::lossless;
 
@@ -32,6 +34,8 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
     if mounts {
         part.insert("filesystem", lossless(&action.text).into());
         part.insert("source", lossless(&action.other_text).into());
+    } else if action.kind == EventKind::BindMount {
+        part.insert("source", lossless(&action.text).into());
     } else if !action.text.is_empty() {
         part.insert("text", lossless(&action.text).into());
     }
@@ -40,8 +44,9 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
     }
     part.insert("subject", subject_part(action).into());
     let host_path = facts.and_then(|facts| facts.host_path.as_deref());
+    let other_host_path = facts.and_then(|facts| facts.other_host_path.as_deref());
     for (name, file, host_path) in
-        [("file", &action.file, host_path), ("other_file", &action.other_file, None)]
+        [("file", &action.file, host_path), ("other_file", &action.other_file, other_host_path)]
     {
         if let Some(file) = file {
             part.insert(name, file_with_path(file, host_path).into());
@@ -72,6 +77,22 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
         part.insert("peer_is_runtime", facts.peer_runtime.into());
     }
     kind_part(part, action);
+    if let Some(facts) = facts {
+        conclusions(part, action, facts);
+    }
+}
+
+/// What attribution concludes of mounts.
+fn conclusions<'a>(part: &mut Map<'a>, action: &Action, facts: &'a ActionFacts) {
+    if matches!(action.kind, EventKind::Superblock | EventKind::MoveMount) {
+        part.insert("node_root", facts.node_root.into());
+    }
+    if matches!(action.kind, EventKind::BindMount | EventKind::MoveMount) {
+        part.insert("leaves_pod", facts.leaves_pod.into());
+    }
+    if let Some(node) = facts.node.as_deref() {
+        part.insert("mounted_node", node.into());
+    }
 }
 
 fn namespace_names(wanted: impl Fn(u64) -> bool) -> Vec<&'static str> {
@@ -198,6 +219,22 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
         }
         EventKind::UnixConnect => {
             part.insert("peer_pid", values[UNIX_VALUE_PEER_PID].into());
+        }
+        EventKind::FileAttribute => {
+            part.insert("changed_attributes", attribute_changes(action).collect::<Vec<_>>().into());
+            if values[ATTRIBUTE_VALUE_CHANGED] & ATTRIBUTE_MODE != 0 {
+                part.insert("new_mode", format!("{:04o}", values[ATTRIBUTE_VALUE_MODE] & 0o7777).into());
+            }
+            if let Some(set) = file_capabilities(action) {
+                let names: Vec<&str> = capability::names(set).collect();
+                part.insert("file_capabilities", names.into());
+            }
+        }
+        EventKind::FileName => {
+            part.insert("operation", name_operation(action).into());
+        }
+        EventKind::Splice => {
+            part.insert("length", values[SPLICE_VALUE_LENGTH].into());
         }
         EventKind::HandleOpen => {
             part.insert("handle_type", values[HANDLE_VALUE_TYPE].into());

@@ -333,6 +333,9 @@ fn exec_event<'a>(part: &mut Map<'a>, attributed: &Attributed<'a>, exec: &'a Exe
     if exec.cwd_outside_root {
         part.insert("cwd_outside_root", true.into());
     }
+    if exec.cwd_foreign {
+        part.insert("cwd_foreign", true.into());
+    }
     if let Some(facts) = &attributed.exec {
         part.insert("entry", facts.entry.name().into());
         part.insert("drift", facts.drift.name().into());

@@ -5,6 +5,7 @@
 
 mod anonymous;
 mod arguments;
+mod files;
 mod identity;
 mod kernel;
 mod library;
@@ -93,6 +94,12 @@ const COMMANDS: &[Command] = &[
     Command { name: "init-module", operands: "FILE", required: 1, run: kernel::init_module },
     Command { name: "finit-module", operands: "FILE", required: 1, run: kernel::finit_module },
     Command { name: "delete-module", operands: "NAME", required: 1, run: kernel::delete_module },
+    Command { name: "exe-overwrite-watch", operands: "NAME", required: 1, run: files::overwrite_watch },
+    Command { name: "splice1", operands: "FILE", required: 1, run: files::splice_one },
+    Command { name: "setuid-create", operands: "PATH", required: 1, run: files::create_setuid },
+    Command { name: "file-capability", operands: "FILE BIT", required: 2, run: files::set_capability },
+    Command { name: "fake-runc", operands: "SOURCE TARGET", required: 2, run: files::fake_runtime },
+    Command { name: "fake-kubelet", operands: "SOURCE TARGET", required: 2, run: files::fake_kubelet },
     Command { name: "handle", operands: "FILE INODE", required: 2, run: kernel::handle },
     Command { name: "uring-open", operands: "PATH", required: 1, run: kernel::uring_open },
 ];

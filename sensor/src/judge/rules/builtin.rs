@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = embedded! {
     "62-escape-mounts.yaml",
     "63-escape-kernel.yaml",
     "64-escape-host.yaml",
+    "65-escape-files.yaml",
 };
 
 /// The built-in rule files.

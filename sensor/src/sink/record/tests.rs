@@ -223,6 +223,7 @@ fn full() -> Exec {
         environment_truncated: true,
         cwd_truncated: true,
         cwd_outside_root: true,
+        cwd_foreign: true,
         secure: true,
         no_new_privileges: true,
         terminal: 136 << 20 | 3,
@@ -359,6 +360,8 @@ fn action(kind: EventKind) -> Scene {
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         device: Some("254:16".to_owned()),
+        other_host_path: Some(HOSTILE.to_vec()),
+        node: Some("1:3".to_owned()),
         mount_point: Some(HOSTILE.to_vec()),
         ..ActionFacts::default()
     };
