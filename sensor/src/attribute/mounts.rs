@@ -38,9 +38,7 @@ impl HostMounts {
     pub fn any(&mut self, device: u32, path: &[u8], now: u64, wanted: impl Fn(&[u8]) -> bool) -> bool {
         self.refresh(now);
         let fitting = self.mounts.iter().filter(|mount| mount.device == device);
-        fitting
-            .filter_map(|mount| Some([mount.point.as_slice(), below(path, &mount.root)?].concat()))
-            .any(|whole| wanted(&whole))
+        fitting.filter_map(|mount| Some(at(mount, below(path, &mount.root)?))).any(|whole| wanted(&whole))
     }
 
     /// Path on the host of a file on `device` (major << 20 | minor) at `path` from its file system's root; `None` if
@@ -50,9 +48,7 @@ impl HostMounts {
         let fitting = self.mounts.iter().filter(|mount| mount.device == device);
         let found = fitting.filter_map(|mount| Some((mount, below(path, &mount.root)?)));
         let (mount, rest) = found.min_by_key(|(mount, _)| mount.root.len())?;
-        let point = mount.point.strip_suffix(b"/").unwrap_or(&mount.point);
-        let whole = [point, rest].concat();
-        Some(if whole.is_empty() { b"/".to_vec() } else { whole })
+        Some(at(mount, rest))
     }
 
     fn refresh(&mut self, now: u64) {
@@ -67,6 +63,13 @@ fn read(file: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     File::open(file).ok()?.take(READ_MAX).read_to_end(&mut text).ok()?;
     Some(text)
+}
+
+/// The path of what lies at `rest` below a mount's root.
+fn at(mount: &Mount, rest: &[u8]) -> Vec<u8> {
+    let point = mount.point.strip_suffix(b"/").unwrap_or(&mount.point);
+    let whole = [point, rest].concat();
+    if whole.is_empty() { b"/".to_vec() } else { whole }
 }
 
 /// What of `path` lies below `root`, with its leading slash; empty for `root` itself.

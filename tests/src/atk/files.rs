@@ -84,19 +84,9 @@ pub fn set_capability(operands: &[OsString]) -> Outcome {
     let set = 1_u64 << (bit & 63);
     let words = [REVISION, set as u32, 0, (set >> 32) as u32, 0];
     let path = c_string(&operands[0])?;
+    let (name, value, size) = (c"security.capability", words.as_ptr().cast(), size_of_val(&words));
     // SAFETY: path and name are C strings, the value is as long as said.
-    check(
-        unsafe {
-            libc::setxattr(
-                path.as_ptr(),
-                c"security.capability".as_ptr(),
-                words.as_ptr().cast(),
-                size_of_val(&words),
-                0,
-            )
-        }
-        .into(),
-    )?;
+    check(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value, size, 0) }.into())?;
     println!("capable");
     Ok(0)
 }
@@ -106,13 +96,8 @@ pub fn set_capability(operands: &[OsString]) -> Outcome {
 pub fn fake_runtime(operands: &[OsString]) -> Outcome {
     // SAFETY: no memory is passed.
     check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
-    let flags = libc::MS_REC | libc::MS_PRIVATE;
-    // SAFETY: the target is a C string; the others are not looked at.
-    check(
-        unsafe { libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()) }
-            .into(),
-    )?;
-    bind(&c_string(&operands[0])?, &c_string(&operands[1])?)?;
+    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+    mount(Some(&c_string(&operands[0])?), &c_string(&operands[1])?, libc::MS_BIND)?;
     println!("hidden");
     Ok(0)
 }
@@ -120,18 +105,14 @@ pub fn fake_runtime(operands: &[OsString]) -> Outcome {
 /// `fake-kubelet SOURCE TARGET`: mounts a folder of a volume by its path, as kubelets before CVE-2021-25741 did.
 pub fn fake_kubelet(operands: &[OsString]) -> Outcome {
     std::fs::create_dir_all(Path::new(&operands[1]))?;
-    bind(&c_string(&operands[0])?, &c_string(&operands[1])?)?;
+    mount(Some(&c_string(&operands[0])?), &c_string(&operands[1])?, libc::MS_BIND)?;
     println!("mounted");
     Ok(0)
 }
 
-fn bind(source: &CStr, target: &CStr) -> io::Result<()> {
-    // SAFETY: both are C strings; type and data are not looked at.
-    check(
-        unsafe {
-            libc::mount(source.as_ptr(), target.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
-        }
-        .into(),
-    )?;
+fn mount(source: Option<&CStr>, target: &CStr, flags: libc::c_ulong) -> io::Result<()> {
+    let (source, nothing) = (source.map_or(std::ptr::null(), CStr::as_ptr), std::ptr::null());
+    // SAFETY: source and target are C strings, or not looked at; type and data are not looked at.
+    check(unsafe { libc::mount(source, target.as_ptr(), nothing, flags, nothing.cast()) }.into())?;
     Ok(())
 }
