@@ -23,6 +23,22 @@ pub fn is_privileged(mode: u32) -> bool {
     mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
 }
 
+/// Whether a `struct mnt_namespace *` stands for none: it is null for detached mounts, an error value for those that the
+/// kernel made for itself (of pipes, sockets, memfds), and without a number of its own for those that were made or copied
+/// by the new mount API and not attached yet.
+#[inline(always)]
+pub fn is_no_namespace(namespace: *const u8) -> bool {
+    /// First of the kernel's error values (MAX_ERRNO).
+    const ERROR_VALUES: u64 = -4095_i64 as u64;
+    /// `MNT_NS_ANON_INO` of include/uapi/linux/nsfs.h, in newer kernels; 0 before.
+    const ANONYMOUS: u32 = 0xefff_fff7;
+    if namespace.is_null() || namespace as u64 >= ERROR_VALUES {
+        return true;
+    }
+    let number: u32 = Structure::<Probed>::new(namespace).field(offset!(mnt_namespace.inum));
+    number == 0 || number == ANONYMOUS
+}
+
 /// A file by where it lies and what it is.
 #[derive(Clone, Copy)]
 pub struct File {
@@ -92,14 +108,12 @@ impl File {
         self.mode() & TYPE_MASK == TYPE_REGULAR
     }
 
-    /// Whether the mount is in another mount namespace than a task: pipes, sockets and memfds lie on mounts that are in
-    /// none, which is an error value or null.
+    /// Whether the mount is in another mount namespace than a task, and not in none.
     #[inline(always)]
     pub fn is_foreign_to(&self, task: Task<Probed>) -> bool {
         let proxy = Structure::<Probed>::new(task.pointer(offset!(task.nsproxy)));
         let namespace = self.mount_namespace();
-        let in_some = !namespace.is_null() && (namespace as u64) < -4095_i64 as u64;
-        in_some && namespace != proxy.pointer(offset!(nsproxy.mnt_ns))
+        !is_no_namespace(namespace) && namespace != proxy.pointer(offset!(nsproxy.mnt_ns))
     }
 
     /// `struct mnt_namespace *` of the mount; null if the mount is detached.

@@ -11,6 +11,7 @@ use sensor_ebpf::abi::{
 
 use crate::action::slot_at;
 use crate::emit::{ExecScratch, Scratch};
+use crate::file::is_no_namespace;
 use crate::kernel::{Access, Probed, Structure, Task, offset};
 use crate::maps::EXEC_SCRATCH;
 
@@ -21,9 +22,6 @@ const STEPS: u32 = 8;
 const CALLS: u32 = 17;
 /// A component holds at most 255 bytes and its NUL.
 const COMPONENT_MAX: usize = 256;
-
-/// First of the kernel's error values (MAX_ERRNO).
-const ERROR_VALUES: u64 = -4095_i64 as u64;
 
 /// State of a walk.
 #[derive(Clone, Copy)]
@@ -95,8 +93,7 @@ pub fn walk<const BYTES: usize>(
     let mount = Structure::<Probed>::new(vfsmount.wrapping_sub(offset!(mount.mnt) as usize));
     let namespace = mount.pointer(offset!(mount.namespace));
     let mut flags = 0;
-    // Mounts that the kernel made for itself have an error value in place of their namespace.
-    if namespace.is_null() || namespace as u64 >= ERROR_VALUES {
+    if is_no_namespace(namespace) {
         flags |= FILE_DETACHED_MOUNT;
     }
     if namespace != place.mount_namespace {

@@ -256,7 +256,7 @@ fn exec(reader: &mut Reader<'_>, mut exec: Box<Exec>) -> Result<Box<Exec>, Decod
     for length in &mut lengths {
         *length = reader.u32()? as usize;
     }
-    let _reserved = reader.u32()?;
+    exec.leaked_folder = reader.u32()?.checked_sub(1);
 
     let mut spans: [&[u8]; EXEC_SPANS] = [&[]; EXEC_SPANS];
     for (span, length) in spans.iter_mut().zip(lengths) {

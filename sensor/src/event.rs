@@ -136,6 +136,8 @@ pub struct Exec {
     pub cwd_outside_root: bool,
     /// The working folder lies on a mount of another mount namespace.
     pub cwd_foreign: bool,
+    /// A descriptor above 2 that is a folder on a mount of another mount namespace.
+    pub leaked_folder: Option<u32>,
     /// Arguments.
     pub args: Args,
     /// Environment variables that steer loaders, interpreters and shells, each `NAME=value`.

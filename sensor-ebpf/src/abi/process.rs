@@ -236,9 +236,13 @@ pub struct ExecRecord {
     pub user_namespace_level: u32,
     /// Bytes of the spans that follow, in their order.
     pub spans: [u32; EXEC_SPANS],
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// Of a process in another mount namespace than the host's: the first descriptor above 2 that is a folder on a mount of
+    /// yet another namespace, plus one; 0 if there is none among the first [`LEAK_SCAN`].
+    pub leaked_folder: u32,
 }
+
+/// Descriptors looked at for [`ExecRecord::leaked_folder`]: a new program has few, and those that leak are low.
+pub const LEAK_SCAN: u32 = 16;
 
 /// Number of spans behind an [`ExecRecord`].
 pub const EXEC_SPANS: usize = 7;

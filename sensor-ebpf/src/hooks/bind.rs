@@ -37,11 +37,11 @@ entries!(bind_mount => bind_mount_fentry, bind_mount_kprobe);
 /// mount with another root. So is a new mount namespace, but with other flags.
 #[inline(always)]
 fn bind_mount<W: Way>(way: &W) {
-    /// `CL_COPY_MNT_NS_FILE` of fs/pnode.h.
-    const NAMESPACE_FILES: u64 = 0x80;
+    /// `CL_COPY_UNBINDABLE` of fs/pnode.h: all copies for a new namespace have it, no bind mount has.
+    const COPY_ALL: u64 = 4;
     let old = argument!(way, clone_mount.old) as *const u8;
     let root = argument!(way, clone_mount.root) as *const u8;
-    let flags = argument!(way, clone_mount.flags) & 0xffff_ffff;
+    let flags = argument!(way, clone_mount.flags);
     let Some(tally) = seen(EventKind::BindMount) else { return };
     let thread = bpf_get_current_pid_tgid();
     let pending = match PENDING_BINDS.get_ptr(thread) {
@@ -54,7 +54,7 @@ fn bind_mount<W: Way>(way: &W) {
     };
     // One that is gone already was pushed out, which is no harm.
     let _ = PENDING_BINDS.remove(thread);
-    if flags & !NAMESPACE_FILES != 0 {
+    if flags & COPY_ALL != 0 {
         tally.filtered();
         return;
     }

@@ -5,15 +5,16 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use sensor_ebpf::abi::*;
 
+use crate::action::current;
 use crate::contained::{is_elsewhere, mount_namespace, track};
 use crate::emit::{ExecScratch, seen};
-use crate::file::{File, read_inode};
+use crate::file::{File, TYPE_MASK, read_inode};
 use crate::kernel::{Probed, Structure, Task, Typed, offset};
 use crate::maps::EXEC_SCRATCH;
 use crate::path::{Place, Walker, walk};
 use crate::user_memory::{copy_args, copy_environment};
 
-const TYPE_MASK: u32 = 0o170_000;
+const TYPE_FOLDER: u32 = 0o040_000;
 const TYPE_SOCKET: u32 = 0o140_000;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -66,7 +67,7 @@ fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
         if offset!(task.sessionid) == MISSING { u32::MAX } else { task.field(offset!(task.sessionid)) };
     record.seccomp_mode = task.field(offset!(task.seccomp_mode));
     record.command = Structure::<Probed>::new(task.0).field(offset!(task.comm));
-    record.reserved = 0;
+    record.leaked_folder = if is_elsewhere(record.namespaces.mount) { leaked_folder(LEAK_SCAN) } else { 0 };
 }
 
 #[inline(always)]
@@ -105,6 +106,33 @@ fn read_stdio(task: Task<Typed>, stdio: &mut [Descriptor; 3]) {
         read_descriptor(Structure::new(file), &mut stdio[number as usize]);
         number += 1;
     }
+}
+
+/// The first descriptor from 3 up to `limit` that is a folder on a mount of another mount namespace, plus one; 0 for none.
+/// A global function, which the verifier checks apart from all else.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn leaked_folder(limit: u32) -> u32 {
+    let task = current();
+    let files = Structure::<Probed>::new(task.pointer(offset!(task.files)));
+    let table = Structure::<Probed>::new(files.pointer(offset!(files.fdt)));
+    let max: u32 = table.field(offset!(fdtable.max_fds));
+    let descriptors = Structure::<Probed>::new(table.pointer(offset!(fdtable.fd)));
+    let mut number = 3;
+    while number < LEAK_SCAN {
+        if number >= limit || number >= max {
+            return 0;
+        }
+        let file = descriptors.pointer(number * 8);
+        if !file.is_null() {
+            let file = File::open(file);
+            if file.mode() & TYPE_MASK == TYPE_FOLDER && file.is_foreign_to(task) {
+                return number + 1;
+            }
+        }
+        number += 1;
+    }
+    0
 }
 
 #[inline(always)]

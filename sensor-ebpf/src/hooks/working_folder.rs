@@ -34,14 +34,28 @@ fn working_folder<W: Way>(way: &W) {
     action.send();
 }
 
+/// Mounts that may lie on top of one another at the root of a namespace: the kernel's first one, that of the initial RAM
+/// disk, and the node's own.
+const ROOTS: u32 = 4;
+
 /// Whether a folder is the root of its namespace's tree of mounts: of the first mount, or of one right on top of that.
 #[inline(always)]
 fn is_namespace_root(folder: &File) -> bool {
-    let mount = Structure::<Probed>::new(folder.mount.wrapping_sub(offset!(mount.mnt) as usize));
-    let root = Structure::<Probed>::new(folder.mount).pointer(offset!(vfsmount.root));
-    let parent = Structure::<Probed>::new(mount.pointer(offset!(mount.parent)));
-    let grandparent = parent.pointer(offset!(mount.parent));
-    let below = Structure::<Probed>::new(parent.0.wrapping_add(offset!(mount.mnt) as usize));
-    let on_root = mount.pointer(offset!(mount.mountpoint)) == below.pointer(offset!(vfsmount.root));
-    folder.dentry == root && (parent.0 == mount.0 || grandparent == parent.0 && on_root)
+    let mut vfsmount = Structure::<Probed>::new(folder.mount);
+    let mut dentry = folder.dentry;
+    let mut level = 0;
+    while level < ROOTS {
+        if dentry != vfsmount.pointer(offset!(vfsmount.root)) {
+            return false;
+        }
+        let mount = Structure::<Probed>::new(vfsmount.0.wrapping_sub(offset!(mount.mnt) as usize));
+        let parent = mount.pointer(offset!(mount.parent));
+        if parent == mount.0 {
+            return true;
+        }
+        dentry = mount.pointer(offset!(mount.mountpoint));
+        vfsmount = Structure::new(parent.wrapping_add(offset!(mount.mnt) as usize));
+        level += 1;
+    }
+    false
 }

@@ -233,6 +233,7 @@ impl<'a> EventFacts<'a> {
             Field::ProcArgsTruncated => Value::Bool(exec.args.truncated()),
             Field::ProcCwd => text(&exec.cwd),
             Field::ProcCwdForeign => Value::Bool(exec.cwd_foreign),
+            Field::ProcLeakedFolder => number(exec.leaked_folder?),
             Field::ProcSid => number(exec.session_id),
             Field::ProcTty => number(exec.terminal),
             Field::ProcEnv => match key {

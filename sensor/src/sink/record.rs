@@ -336,6 +336,9 @@ fn exec_event<'a>(part: &mut Map<'a>, attributed: &Attributed<'a>, exec: &'a Exe
     if exec.cwd_foreign {
         part.insert("cwd_foreign", true.into());
     }
+    if let Some(descriptor) = exec.leaked_folder {
+        part.insert("leaked_folder", descriptor.into());
+    }
     if let Some(facts) = &attributed.exec {
         part.insert("entry", facts.entry.name().into());
         part.insert("drift", facts.drift.name().into());

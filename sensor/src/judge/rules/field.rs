@@ -96,6 +96,7 @@ fields! {
     ProcArgsTruncated "proc.args_truncated" Bool None "Only head and tail of the arguments are there.",
     ProcCwd "proc.cwd" Text None "Working folder.",
     ProcCwdForeign "proc.cwd_foreign" Bool None "The working folder lies on a mount of another mount namespace.",
+    ProcLeakedFolder "proc.leaked_folder" Number None "Descriptor above 2 that the program was given and that is a folder of another mount namespace.",
     ProcNames "proc.names" List None "Names the program goes by: command name, base names of executable, first argument and script.",
     ProcPname "proc.pname" Text None "Command name of the parent's program.",
     ProcPexe "proc.pexe" Text None "First argument of the parent's program.",

@@ -224,6 +224,7 @@ fn full() -> Exec {
         cwd_truncated: true,
         cwd_outside_root: true,
         cwd_foreign: true,
+        leaked_folder: Some(7),
         secure: true,
         no_new_privileges: true,
         terminal: 136 << 20 | 3,
