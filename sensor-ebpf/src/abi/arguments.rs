@@ -203,11 +203,12 @@ arguments! {
         root: "root" "dentry",
         flags: "flag" "",
     }
-    /// `ssize_t do_splice(struct file *in, loff_t *off_in, struct file *out, loff_t *off_out, size_t len, unsigned int
-    /// flags)`
-    splice: SpliceArguments = "do_splice" {
+    /// `ssize_t splice_file_to_pipe(struct file *in, struct pipe_inode_info *opipe, loff_t *offset, size_t len, unsigned int
+    /// flags)` since 5.12, `long do_splice(struct file *in, loff_t *off_in, struct file *out, loff_t *off_out, size_t len,
+    /// unsigned int flags)` before.
+    splice: SpliceArguments = "splice_file_to_pipe|do_splice" {
         from: "in" "file",
-        to: "out" "file",
+        to: "out?" "file",
         length: "len" "",
     }
     /// `ssize_t do_splice_direct(struct file *in, loff_t *ppos, struct file *out, loff_t *opos, size_t len, unsigned int

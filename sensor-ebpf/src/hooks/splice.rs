@@ -16,8 +16,9 @@ const FEW: u64 = 16;
 
 entries!(splice => splice_fentry, splice_kprobe);
 
-/// `do_splice(struct file *in, loff_t *off_in, struct file *out, loff_t *off_out, size_t len, unsigned int flags)`,
-/// unchanged from 5.10 to 7.2: splice(2) and io_uring.
+/// `splice_file_to_pipe(struct file *in, struct pipe_inode_info *opipe, loff_t *offset, size_t len, unsigned int flags)`:
+/// splice(2), io_uring, and sendfile(2) to a pipe. Before it was there `do_splice(struct file *in, loff_t *off_in, struct
+/// file *out, loff_t *off_out, size_t len, unsigned int flags)`, which knows pipes by their file.
 #[inline(always)]
 fn splice<W: Way>(way: &W) {
     let from = argument!(way, splice.from) as *const u8;
@@ -30,7 +31,7 @@ fn splice<W: Way>(way: &W) {
 entries!(sendfile => sendfile_fentry, sendfile_kprobe);
 
 /// `do_splice_direct(struct file *in, loff_t *ppos, struct file *out, loff_t *opos, size_t len, unsigned int flags)`,
-/// unchanged from 5.10 to 7.2: sendfile(2). Servers send short files with it, so few bytes mean nothing.
+/// unchanged from 5.10 to 7.2: sendfile(2) to sockets, and to all before 5.12. Servers send short files with it, so few bytes mean nothing.
 #[inline(always)]
 fn sendfile<W: Way>(way: &W) {
     let from = argument!(way, sendfile.from) as *const u8;

@@ -430,7 +430,10 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         name: "splice",
         kind: EventKind::Splice,
-        ways: &[fentry("splice_fentry", "do_splice"), kprobe("splice_kprobe", "do_splice")],
+        ways: &[
+            fentry("splice_fentry", "splice_file_to_pipe|do_splice"),
+            kprobe("splice_kprobe", "splice_file_to_pipe|do_splice"),
+        ],
         needs: FILE,
     },
     Hook {

@@ -54,16 +54,20 @@ fn executable_of(name: &OsStr) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
 
-/// `splice1 FILE`: one byte of a file that is open for reading only goes into a pipe, and from there nowhere.
+/// `splice1 FILE [sendfile]`: one byte of a file that is open for reading only goes into a pipe, and from there nowhere.
 pub fn splice_one(operands: &[OsString]) -> Outcome {
     let file = File::open(&operands[0])?;
     let mut ends = [0; 2];
     // SAFETY: the array has room for two descriptors.
     check(unsafe { libc::pipe(ends.as_mut_ptr()) }.into())?;
     let (_reader, writer) = (owned(ends[0])?, owned(ends[1])?);
+    let (from, to, nowhere) = (file.as_raw_fd(), writer.as_raw_fd(), std::ptr::null_mut());
     // SAFETY: both descriptors are open; no offsets are passed.
     let spliced = check(unsafe {
-        libc::splice(file.as_raw_fd(), std::ptr::null_mut(), writer.as_raw_fd(), std::ptr::null_mut(), 1, 0)
+        match operands.get(1) {
+            Some(_) => libc::sendfile(to, from, nowhere, 1),
+            None => libc::splice(from, nowhere, to, nowhere, 1, 0),
+        }
     } as libc::c_long)?;
     println!("spliced {spliced}");
     Ok(0)
@@ -91,23 +95,50 @@ pub fn set_capability(operands: &[OsString]) -> Outcome {
     Ok(0)
 }
 
-/// `fake-runc SOURCE TARGET`: hides a file as a container runtime without the repair does: SOURCE, which is what it takes
+/// `fake-runc SOURCE TARGET [open_tree]`: hides a file as a container runtime without the repair does: SOURCE, which is what it takes
 /// for /dev/null, is mounted over TARGET by its path, in a mount namespace of its own.
 pub fn fake_runtime(operands: &[OsString]) -> Outcome {
     // SAFETY: no memory is passed.
     check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
     mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)?;
-    mount(Some(&c_string(&operands[0])?), &c_string(&operands[1])?, libc::MS_BIND)?;
+    bind(operands)?;
     println!("hidden");
     Ok(0)
 }
 
-/// `fake-kubelet SOURCE TARGET`: mounts a folder of a volume by its path, as kubelets before CVE-2021-25741 did.
+/// `fake-kubelet SOURCE TARGET [open_tree]`: mounts a folder of a volume by its path, as kubelets before CVE-2021-25741 did.
 pub fn fake_kubelet(operands: &[OsString]) -> Outcome {
     std::fs::create_dir_all(Path::new(&operands[1]))?;
-    mount(Some(&c_string(&operands[0])?), &c_string(&operands[1])?, libc::MS_BIND)?;
+    bind(operands)?;
     println!("mounted");
     Ok(0)
+}
+
+/// A bind mount of the first operand at the second, by the new mount API if a third says so.
+fn bind(operands: &[OsString]) -> io::Result<()> {
+    /// `OPEN_TREE_CLONE` of include/uapi/linux/mount.h.
+    const CLONE: libc::c_uint = 1;
+    /// `MOVE_MOUNT_F_EMPTY_PATH` of the same file.
+    const EMPTY_PATH: libc::c_uint = 4;
+    let (source, target) = (c_string(&operands[0])?, c_string(&operands[1])?);
+    if operands.len() < 3 {
+        return mount(Some(&source), &target, libc::MS_BIND);
+    }
+    // SAFETY: the path is a C string.
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), CLONE) };
+    let tree = owned(tree as libc::c_int)?;
+    // SAFETY: both paths are C strings.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            EMPTY_PATH,
+        )
+    })?;
+    Ok(())
 }
 
 fn mount(source: Option<&CStr>, target: &CStr, flags: libc::c_ulong) -> io::Result<()> {
