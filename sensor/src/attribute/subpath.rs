@@ -23,7 +23,10 @@ pub fn leaves_pod(action: &Action, mounts: &mut HostMounts, now: u64) -> bool {
 
 fn leaves(target: &[u8], source: &ActionFile, mounts: &mut HostMounts, now: u64) -> bool {
     let Some(pod) = pod_folder(target) else { return false };
-    let inside = |path: &[u8]| path.strip_prefix(pod).is_some_and(|rest| rest.starts_with(b"/"));
+    // The mount itself is there when the node's mounts are read, and proves nothing.
+    let inside = |path: &[u8]| {
+        path.strip_prefix(pod).is_some_and(|rest| rest.starts_with(b"/") && !rest.starts_with(SUBPATHS))
+    };
     !inside(&source.path) && !mounts.any(source.facts.device, &source.filesystem_path, now, inside)
 }
 
@@ -44,6 +47,7 @@ mod tests {
 21 1 254:1 / / rw - ext4 /dev/vda1 rw
 22 21 254:16 / /var/lib/kubelet/plugins/csi/globalmount rw - ext4 /dev/vdb rw
 23 21 254:16 / /var/lib/kubelet/pods/u1/volumes/csi/v rw - ext4 /dev/vdb rw
+24 21 254:1 /etc /var/lib/kubelet/pods/u1/volume-subpaths/v/c/0 rw - ext4 /dev/vda1 rw
 ";
     const TARGET: &str = "/var/lib/kubelet/pods/u1/volume-subpaths/v/c/0";
 
