@@ -13,10 +13,11 @@ use crate::entries::{Way, argument, entries};
 use crate::file::{File, is_privileged};
 use crate::kernel::{Probed, Structure, offset};
 
-entries!(set_attribute => set_attribute_lsm, set_attribute_fentry, set_attribute_kprobe);
+entries!(set_attribute => set_attribute_fentry, set_attribute_kprobe);
 
 /// `security_inode_setattr(struct dentry *dentry, struct iattr *attr)`, with an id map before them since 6.3. chmod, chown
 /// and truncate come through here, by whatever system call, and what the kernel does by itself.
+/// LSM is no way in: in some kernels its hook has no id map although the function has one.
 #[inline(always)]
 fn set_attribute<W: Way>(way: &W) {
     let entry = argument!(way, set_attribute.entry) as *const u8;

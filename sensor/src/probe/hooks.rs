@@ -352,7 +352,6 @@ pub const HOOKS: &[Hook] = &[
         name: "set_attribute",
         kind: EventKind::FileAttribute,
         ways: &[
-            lsm("set_attribute_lsm", "inode_setattr", "security_inode_setattr"),
             fentry("set_attribute_fentry", "security_inode_setattr"),
             kprobe("set_attribute_kprobe", "security_inode_setattr"),
         ],
