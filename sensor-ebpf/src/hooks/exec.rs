@@ -39,8 +39,8 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     read_program(task, binprm, record);
     let file = Structure::<Probed>::new(binprm.pointer(offset!(binprm.file)));
     read_inode(&File::open(file.0), &mut record.file);
-    read_stdio(task, &mut record.stdio);
-    read_stdio(task.parent(), &mut record.parent_stdio);
+    read_stdio(0);
+    read_stdio(1);
     let (size, read_failed) = read_spans(task, binprm, file, scratch);
     tally.send(scratch, size, read_failed);
     0
@@ -94,8 +94,17 @@ fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRe
     record.environment_length = environment as u32;
 }
 
-#[inline(always)]
-fn read_stdio(task: Task<Typed>, stdio: &mut [Descriptor; 3]) {
+/// Reads standard input, output and error of the current task, or of its parent if `parent` is 1, into the record; 0 if
+/// there is no room for one. A global function, which the verifier checks apart: a path for each kind of descriptor would
+/// be followed to the end of the hook.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn read_stdio(parent: u32) -> u32 {
+    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else { return 0 };
+    let record = scratch.exec();
+    let task = current();
+    let (task, stdio) =
+        if parent == 1 { (task.parent(), &mut record.parent_stdio) } else { (task, &mut record.stdio) };
     let files = Structure::<Probed>::new(task.pointer(offset!(task.files)));
     let table = Structure::<Probed>::new(files.pointer(offset!(files.fdt)));
     let max: u32 = table.field(offset!(fdtable.max_fds));
@@ -106,6 +115,7 @@ fn read_stdio(task: Task<Typed>, stdio: &mut [Descriptor; 3]) {
         read_descriptor(Structure::new(file), &mut stdio[number as usize]);
         number += 1;
     }
+    1
 }
 
 /// The first descriptor from 3 up to `limit` that is a folder on a mount of another mount namespace, plus one; 0 for none.
