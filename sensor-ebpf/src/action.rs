@@ -10,7 +10,7 @@ use sensor_ebpf::abi::{
 
 use crate::contained::is_contained;
 use crate::emit::{ActionScratch, Tally};
-use crate::file::{File, read_inode};
+use crate::file::{File, read_inode, root_folder};
 use crate::kernel::{Cred, Probed, Structure, Task, offset};
 use crate::maps::ACTION_SCRATCH;
 use crate::path::{Place, Walker, walk};
@@ -288,11 +288,7 @@ fn read_subject(subject: &mut Subject, rung: u32) {
     subject.seccomp_mode = task.field(offset!(task.seccomp_mode));
     subject.command = Structure::<Probed>::new(task.0).field(offset!(task.comm));
     let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
-    let root = Structure::<Probed>::new(fs.pointer(offset!(fs.root_dentry)));
-    let inode = Structure::<Probed>::new(root.pointer(offset!(dentry.inode)));
-    let super_block = Structure::<Probed>::new(inode.pointer(offset!(inode.sb)));
-    subject.root_inode = inode.field(offset!(inode.ino));
-    subject.root_device = super_block.field(offset!(super_block.dev));
+    (subject.root_inode, subject.root_device) = root_folder(fs);
     subject.rung = rung;
     let mut flags = 0;
     if task.field::<u64>(offset!(task.atomic_flags)) & NO_NEW_PRIVILEGES != 0 {

@@ -124,6 +124,15 @@ impl File {
     }
 }
 
+/// Inode number and device of the root folder that a `struct fs_struct` names.
+#[inline(always)]
+pub fn root_folder(fs: Structure<Probed>) -> (u64, u32) {
+    let root = Structure::<Probed>::new(fs.pointer(offset!(fs.root_dentry)));
+    let inode = Structure::<Probed>::new(root.pointer(offset!(dentry.inode)));
+    let super_block = Structure::<Probed>::new(inode.pointer(offset!(inode.sb)));
+    (inode.field(offset!(inode.ino)), super_block.field(offset!(super_block.dev)))
+}
+
 /// Reads what the inode says. Flags of the path are added by the walk.
 #[inline(always)]
 pub fn read_inode(file: &File, facts: &mut FileFacts) {

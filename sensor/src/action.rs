@@ -37,6 +37,26 @@ pub struct Action {
     pub other_text: Vec<u8>,
 }
 
+impl Action {
+    /// One about nobody but its subject.
+    pub fn of(kind: EventKind, subject: Subject) -> Self {
+        Self {
+            kind,
+            subject,
+            file: None,
+            other_file: None,
+            target: None,
+            target_namespaces: Namespaces::default(),
+            target_credentials: Credentials::default(),
+            target_cgroup_id: 0,
+            values: [0; sensor_ebpf::abi::ACTION_VALUES],
+            result: None,
+            text: Vec::new(),
+            other_text: Vec::new(),
+        }
+    }
+}
+
 /// A file that an action is about.
 #[derive(Clone, Debug, Default)]
 pub struct ActionFile {

@@ -257,6 +257,9 @@ fn exec(reader: &mut Reader<'_>, mut exec: Box<Exec>) -> Result<Box<Exec>, Decod
         *length = reader.u32()? as usize;
     }
     exec.leaked_folder = reader.u32()?.checked_sub(1);
+    exec.root_inode = reader.u64()?;
+    exec.root_device = reader.u32()?;
+    let _reserved = reader.u32()?;
 
     let mut spans: [&[u8]; EXEC_SPANS] = [&[]; EXEC_SPANS];
     for (span, length) in spans.iter_mut().zip(lengths) {

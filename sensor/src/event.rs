@@ -164,6 +164,10 @@ pub struct Exec {
     pub no_new_privileges: bool,
     /// The exec gained privilege (AT_SECURE).
     pub secure: bool,
+    /// Inode number of the root folder.
+    pub root_inode: u64,
+    /// Device of the root folder: major << 20 | minor.
+    pub root_device: u32,
 }
 
 impl Exec {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::attribute::{Attributed, Attributor, ProcessCounters, containers::ContainerCounters};
+use crate::attribute::containers::ContainerCounters;
+use crate::attribute::sweep::SweepCounters;
+use crate::attribute::{Attributed, Attributor, ProcessCounters};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::config::Scope;
 use crate::decode::Decoder;
@@ -54,6 +56,8 @@ pub struct Spine {
     pub sequence: u64,
     /// Counters as last told to the metrics.
     pub told: (ProcessCounters, ContainerCounters),
+    /// What the sweep did, as last told to the metrics.
+    pub swept: SweepCounters,
 }
 
 impl Spine {
@@ -124,6 +128,9 @@ impl Spine {
         self.health.beat();
         self.clock.refresh();
         self.attributor.tick(boot_nanoseconds());
+        for event in self.attributor.sweep(boot_nanoseconds()) {
+            self.event(&event);
+        }
         let metrics = &self.metrics;
         metrics.process_table_entries(self.attributor.process_count());
         metrics.container_table_entries(self.attributor.containers().len());
@@ -141,7 +148,16 @@ impl Spine {
         ] {
             metrics.container_lookups(result, now - told);
         }
+        let swept = self.attributor.sweep_counters();
+        for (result, now, told) in [
+            ("looked_at", swept.looked_at, self.swept.looked_at),
+            ("vanished", swept.vanished, self.swept.vanished),
+            ("told", swept.told, self.swept.told),
+        ] {
+            metrics.sweep_processes(result, now - told);
+        }
         self.told = (processes, containers);
+        self.swept = swept;
     }
 }
 

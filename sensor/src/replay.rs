@@ -11,12 +11,12 @@ use std::time::Duration;
 use sensor_ebpf::abi::ABI_VERSION;
 use serde_json::{Value, json};
 
-use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
+use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root};
 use crate::clock::Clock;
 use crate::config::Scope;
 use crate::decode::{DecodeError, Decoder, decode};
 use crate::event::{Body, EventKind};
-use crate::judge::Judges;
+use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::probe::{Probe, ProbeOptions};
 use crate::run::{RunError, rule_set};
@@ -217,12 +217,14 @@ fn round(recording: &Recording, stage: Stage) -> Result<Duration, ReplayError> {
 
 /// A spine as `run` makes it, but for sinks: what it sends is thrown away.
 fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
-    let mut attributor = Attributor::new(AttributeOptions::default());
+    let options = AttributeOptions::default();
+    let host = HostStanding { namespaces: host_namespaces(&options), root: host_root(&options) };
+    let mut attributor = Attributor::new(options);
     attributor.seed();
     Ok(Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rule_set(true, &[])?, "bench", host_namespaces(&AttributeOptions::default())),
+        judges: Judges::new(rule_set(true, &[])?, "bench", host),
         outlet: Outlet::discarding(telemetry),
         metrics: Arc::new(Metrics::new(BuildInfo::default())),
         health: Arc::new(Health::default()),
@@ -235,6 +237,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
         clock: Clock::new(),
         sequence: 0,
         told: Default::default(),
+        swept: Default::default(),
     })
 }
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use sensor_ebpf::abi::RingClass;
 use tracing::{info, warn};
 
-use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
+use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root};
 use crate::cli::{Exit, RunArguments};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
 use crate::decode::Decoder;
-use crate::judge::Judges;
 use crate::judge::rules::{RuleSet, builtin, describe};
+use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::privileges::{self, MissingPrivileges};
 use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions};
@@ -75,6 +75,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     privileges::check()?;
     let attribute = options(&config);
     let host = host_namespaces(&attribute);
+    let host_root = host_root(&attribute);
     let mut probe = Probe::load(&ProbeOptions { ladder: config.attach, host })?;
     warn_of_hooks(&probe.hooks);
 
@@ -105,7 +106,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let mut spine = Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rules, &config.node, host),
+        judges: Judges::new(rules, &config.node, HostStanding { namespaces: host, root: host_root }),
         outlet,
         metrics,
         health,
@@ -114,6 +115,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         clock: Clock::new(),
         sequence: 0,
         told: Default::default(),
+        swept: Default::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let spine_stop = Arc::clone(&stop);
@@ -230,6 +232,7 @@ fn options(config: &Config) -> AttributeOptions {
         containers: config.containers.entries,
         runtime_paths: config.runtime_paths.clone(),
         state_directories: config.containers.state_directories.clone(),
+        sweep_interval: config.contract.sweep_interval.as_nanos() as u64,
     }
 }
 

@@ -101,6 +101,8 @@ kinds! {
     WorkingFolder = 28 "working_folder" Critical "A process of a container moves to a working folder outside its mount namespace."
     BindMount = 29 "bind_mount" Critical "A bind mount, with what the kernel found at its source."
     Splice = 30 "splice" Critical "Pages of a file that others may run or read are put into a pipe or socket."
+    CgroupMove = 31 "cgroup_move" Critical "A process was moved to another cgroup."
+    Sweep = 32 "sweep" Critical "The sweep over /proc found a process of a container changed, without an event that tells how. Made in user space."
 }
 
 // Numbers without gaps: the counters are indexed by them.

@@ -239,6 +239,12 @@ pub struct ExecRecord {
     /// Of a process in another mount namespace than the host's: the first descriptor above 2 that is a folder on a mount of
     /// yet another namespace, plus one; 0 if there is none among the first [`LEAK_SCAN`].
     pub leaked_folder: u32,
+    /// Inode number of the root folder.
+    pub root_inode: u64,
+    /// Device of the root folder: major << 20 | minor.
+    pub root_device: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
 }
 
 /// Descriptors looked at for [`ExecRecord::leaked_folder`]: a new program has few, and those that leak are low.
@@ -281,4 +287,4 @@ const _: () = assert!(size_of::<FileFacts>() == 56);
 const _: () = assert!(size_of::<Descriptor>() == 56);
 const _: () = assert!(size_of::<ForkRecord>() == 112);
 const _: () = assert!(size_of::<ExitRecord>() == 40);
-const _: () = assert!(size_of::<ExecRecord>() == 648);
+const _: () = assert!(size_of::<ExecRecord>() == 664);

@@ -8,7 +8,7 @@ use sensor_ebpf::abi::*;
 use crate::action::current;
 use crate::contained::{is_elsewhere, mount_namespace, track};
 use crate::emit::{ExecScratch, seen};
-use crate::file::{File, TYPE_MASK, read_inode};
+use crate::file::{File, TYPE_MASK, read_inode, root_folder};
 use crate::kernel::{Probed, Structure, Task, Typed, offset};
 use crate::maps::EXEC_SCRATCH;
 use crate::path::{Place, Walker, walk};
@@ -68,6 +68,8 @@ fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
     record.seccomp_mode = task.field(offset!(task.seccomp_mode));
     record.command = Structure::<Probed>::new(task.0).field(offset!(task.comm));
     record.leaked_folder = if is_elsewhere(record.namespaces.mount) { leaked_folder(LEAK_SCAN) } else { 0 };
+    (record.root_inode, record.root_device) = root_folder(Structure::new(task.pointer(offset!(task.fs))));
+    record.reserved = 0;
 }
 
 #[inline(always)]

@@ -13,15 +13,17 @@ use super::burst::Bursts;
 use super::containers::{ContainerTable, all_namespaces};
 use super::host::HostRoot;
 use super::image::{Entry, Image, names};
+use super::known::KnownCredentials;
 use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
 use super::runtime::{Order, RuntimeSet, device_number};
+use super::sweep::{Place, Sweep, SweepCounters, Watched};
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use super::{seed, subpath};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{
-    Action, ActionFile, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces,
+    Action, ActionFile, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces, ProcessKey,
 };
 
 /// Pipes remembered, and for how long after the last exec that used them.
@@ -55,6 +57,8 @@ pub struct AttributeOptions {
     pub runtime_paths: Vec<PathBuf>,
     /// Folders of runc or crun state beyond the known ones.
     pub state_directories: Vec<PathBuf>,
+    /// Nanoseconds between two rounds of the sweep over /proc; 0 for none.
+    pub sweep_interval: u64,
 }
 
 impl Default for AttributeOptions {
@@ -67,6 +71,7 @@ impl Default for AttributeOptions {
             containers: 4096,
             runtime_paths: Vec::new(),
             state_directories: Vec::new(),
+            sweep_interval: 0,
         }
     }
 }
@@ -82,6 +87,9 @@ pub struct Attributor {
     clock: Clock,
     /// The node's own namespaces, 0 where not known.
     host: Namespaces,
+    /// Inode number and device of the node's own root folder.
+    host_root: (u64, u32),
+    sweep: Sweep,
     /// Calls of mount(2) whose superblock is to come.
     mounts: Vec<PendingMount>,
     host_mounts: HostMounts,
@@ -107,6 +115,8 @@ impl Attributor {
             bursts: Bursts::default(),
             clock: Clock::new(),
             host: host_namespaces(&options),
+            host_root: host_root(&options),
+            sweep: Sweep::new(options.sweep_interval),
             mounts: Vec::new(),
             root_device: options.host_root.metadata().map_or(0, |root| device_number(root.dev())),
             host_mounts: HostMounts::new(&options.proc, host_process(&options)),
@@ -187,7 +197,9 @@ impl Attributor {
             }
             Body::Action(action) => {
                 action_facts = Some(self.action(action, event.time));
-                Some(action.subject.process)
+                // A move is about who is moved, not about who writes to cgroup.procs.
+                let moved = action.target.filter(|_| action.kind == EventKind::CgroupMove);
+                Some(moved.unwrap_or(action.subject.process))
             }
             Body::CgroupCreate(cgroup) => self.cgroup_create(cgroup, event.time),
             Body::CgroupRemove(cgroup) => {
@@ -201,9 +213,9 @@ impl Attributor {
         if let Some(handle) = origin.as_ref().and_then(Origin::container) {
             self.containers.resolve(handle, event.time);
         }
-        // Only execs and actions are held against a contract.
+        // Births, execs and actions are held against a contract.
         let elsewhere = key
-            .filter(|_| matches!(event.body, Body::Exec(_) | Body::Action(_)))
+            .filter(|_| matches!(event.body, Body::Fork(_) | Body::Exec(_) | Body::Action(_)))
             .and_then(|key| self.processes.get(key))
             .map(|process| self.containers.elsewhere(process, event))
             .unwrap_or_default();
@@ -240,7 +252,7 @@ impl Attributor {
         })
     }
 
-    fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<crate::event::ProcessKey> {
+    fn cgroup_create(&mut self, cgroup: &Cgroup, time: u64) -> Option<ProcessKey> {
         if cgroup.hierarchy == 0 {
             self.containers.create_cgroup(cgroup.id, &cgroup.path, time);
             // containerd and CRI-O write the spec before the cgroup is made. Read now, it is known however short the
@@ -265,10 +277,12 @@ impl Attributor {
     /// Notes where the acting process stands now. Its origin stays what it was.
     fn action(&mut self, action: &Action, time: u64) -> ActionFacts {
         let subject = &action.subject;
+        let mut exceeded = None;
         match self.processes.get(subject.process) {
             Some(process) => {
                 process.cgroup_id = subject.cgroup_id;
                 process.namespaces = subject.namespaces;
+                exceeded = note_credentials(process, action);
             }
             None => {
                 let mut process = self.processes.discover_subject(subject);
@@ -279,6 +293,7 @@ impl Attributor {
         }
         let peer = self.peer(action);
         let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
+        let (moved_role, entered_container) = self.moved(action);
         let target = action.target.and_then(|key| self.processes.get(key));
         let is_runtime = |file: &Option<ActionFile>| {
             file.as_ref().is_some_and(|file| self.runtime.contains(file.facts.device, file.facts.inode))
@@ -286,7 +301,9 @@ impl Attributor {
         let runtime_file =
             is_runtime(&action.file) || action.kind == EventKind::FileName && is_runtime(&action.other_file);
         ActionFacts {
-            runtime_setup: role != RuntimeRole::None,
+            runtime_setup: role != RuntimeRole::None || moved_role != RuntimeRole::None,
+            exceeded,
+            entered_container,
             target: target.as_ref().map(|target| Arc::clone(&target.image)),
             target_container: target.and_then(|target| target.origin.container().cloned()),
             host_path: self.host_path(action.file.as_ref(), time),
@@ -301,6 +318,18 @@ impl Attributor {
             node: mounted_node(action).map(numbered),
             mount_point: self.mount_point(action),
         }
+    }
+
+    /// Notes where a process was moved to; gives what it does for the runtime, and the container whose cgroup it entered.
+    fn moved(&mut self, action: &Action) -> (RuntimeRole, Option<Arc<ContainerHandle>>) {
+        let Some(moved) = action.target.filter(|_| action.kind == EventKind::CgroupMove) else {
+            return (RuntimeRole::None, None);
+        };
+        let entered = self.containers.of_cgroup(action.target_cgroup_id);
+        let Some(process) = self.processes.get(moved) else { return (RuntimeRole::None, entered) };
+        process.cgroup_id = action.target_cgroup_id;
+        process.namespaces = action.target_namespaces;
+        (process.role, entered)
     }
 
     /// What the listener of a unix socket runs, and whether that is the container runtime's own.
@@ -352,6 +381,8 @@ impl Attributor {
             }
         };
         let previous = Arc::clone(&process.image);
+        let exceeded = process.known.filter(|known| known.is_exceeded_by_exec(exec));
+        process.known = Some(KnownCredentials::of_exec(exec));
         process.cgroup_id = exec.cgroup_id;
         process.namespaces = exec.namespaces;
         process.namespace_pid = exec.namespace_pid;
@@ -386,6 +417,7 @@ impl Attributor {
             discovery_burst: burst,
             container_age: container.map(|handle| time.saturating_sub(handle.created)),
             previous,
+            exceeded,
         };
         self.processes.insert(process);
         facts
@@ -430,6 +462,7 @@ impl Attributor {
             user_namespace_level: exec.user_namespace_level,
             seccomp_mode: exec.seccomp_mode,
             no_new_privileges: exec.no_new_privileges,
+            root: (exec.root_inode, exec.root_device),
         };
         self.containers.set_baseline(&handle, baseline, &self.host);
         let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
@@ -479,6 +512,39 @@ impl Attributor {
         }
     }
 
+    /// Looks at the next processes of containers, see [`Sweep`]; gives what was found as events.
+    pub fn sweep(&mut self, now: u64) -> Vec<Event> {
+        let Self { sweep, processes, containers, options, .. } = self;
+        let watched = |process: &Process| {
+            process.exited.is_none()
+                && process.role == RuntimeRole::None
+                && process.origin.container().is_some()
+        };
+        if sweep.is_due(now) {
+            sweep.begin(processes.iter().filter(|one| watched(one)).map(|process| process.key), now);
+        }
+        let cgroup_id = |path: &str| containers.cgroup_id_of(path);
+        let place =
+            Place { proc: &options.proc, cgroup_id: &cgroup_id, host: self.host, host_root: self.host_root };
+        let mut learnt = Vec::new();
+        let find = |key: ProcessKey| {
+            let process = processes.by_number(key.pid).filter(|one| one.key == key && watched(one))?;
+            Some(Watched { process, container: process.origin.container()? })
+        };
+        let events = sweep.slice(&place, find, |key, known| learnt.push((key, known)), now);
+        for (key, known) in learnt {
+            if let Some(process) = self.processes.get(key) {
+                process.known = Some(known);
+            }
+        }
+        events
+    }
+
+    /// What the sweep did.
+    pub fn sweep_counters(&self) -> SweepCounters {
+        self.sweep.counters()
+    }
+
     /// Regular work: ended processes and containers go, the clock is compared again.
     pub fn tick(&mut self, now: u64) {
         self.processes.expire(now);
@@ -519,6 +585,11 @@ pub fn host_namespaces(options: &AttributeOptions) -> Namespaces {
         .map_or(Namespaces::default(), |seeded| seeded.process.namespaces)
 }
 
+/// Inode number and device of the root folder that the host's own processes have.
+pub fn host_root(options: &AttributeOptions) -> (u64, u32) {
+    seed::root_folder(&options.host_root)
+}
+
 /// A process that stands where the runtime works.
 fn host_process(options: &AttributeOptions) -> u32 {
     if options.host_root == Path::new("/") { std::process::id() } else { 1 }
@@ -549,6 +620,26 @@ fn device(action: &Action) -> Option<u32> {
 fn mounted_device(action: &Action) -> Option<u32> {
     matches!(action.kind, EventKind::Superblock | EventKind::MoveMount)
         .then(|| action.values[SUPERBLOCK_VALUE_DEVICE] as u32)
+}
+
+/// Takes note of what a process is allowed now; gives what it was, if the sweep found more than it can have come to.
+fn note_credentials(process: &mut Process, action: &Action) -> Option<KnownCredentials> {
+    let subject = &action.subject;
+    match action.kind {
+        EventKind::CredentialChange => {
+            let user_namespace = action.target_namespaces.user;
+            process.known = Some(KnownCredentials { credentials: action.target_credentials, user_namespace });
+            None
+        }
+        EventKind::Sweep => {
+            let user_namespace = subject.namespaces.user;
+            let exceeded =
+                process.known.filter(|known| known.is_exceeded_by(&subject.credentials, user_namespace));
+            process.known = Some(KnownCredentials { credentials: subject.credentials, user_namespace });
+            exceeded
+        }
+        _ => None,
+    }
 }
 
 fn attribution(process: &Process) -> Attribution {

@@ -123,6 +123,14 @@ impl ContainerTable {
         self.mount.as_deref()
     }
 
+    /// The id of a cgroup by its path in the unified hierarchy, as /proc tells it; `None` if it is gone, or lies outside of
+    /// what the sensor's own cgroup namespace shows.
+    pub fn cgroup_id_of(&self, path: &str) -> Option<u64> {
+        let below = path.strip_prefix('/').filter(|below| !below.split('/').any(|part| part == ".."))?;
+        let folder = self.root.path(self.mount.as_ref()?.join(below));
+        std::fs::metadata(folder).ok().map(|metadata| metadata.ino())
+    }
+
     /// Reads the cgroup tree as it is.
     pub fn seed(&mut self) {
         if let Some(mount) = self.mount.as_ref().map(|mount| self.root.path(mount)) {

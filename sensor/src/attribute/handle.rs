@@ -20,6 +20,8 @@ pub struct Baseline {
     pub seccomp_mode: u32,
     /// no_new_privs is set.
     pub no_new_privileges: bool,
+    /// Inode number and device of its root folder.
+    pub root: (u64, u32),
 }
 
 /// A container. Processes hold it for as long as they live, so that one that escaped still names it when its cgroup is

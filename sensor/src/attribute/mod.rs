@@ -10,6 +10,7 @@ pub mod containers;
 pub mod handle;
 pub mod host;
 mod image;
+pub mod known;
 mod mounts;
 pub mod oci;
 pub mod overlay;
@@ -19,11 +20,12 @@ mod process;
 pub mod runtime;
 pub mod seed;
 pub mod stdio;
+pub mod sweep;
 
 mod attributor;
 mod subpath;
 
-pub use attributor::{AttributeOptions, Attributor, host_namespaces};
+pub use attributor::{AttributeOptions, Attributor, host_namespaces, host_root};
 pub use handle::{Baseline, ContainerHandle};
 pub use image::{Ancestor, Entry, Image, base_name, names};
 pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
@@ -31,6 +33,7 @@ pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use std::sync::Arc;
 
 use crate::event::Event;
+use known::KnownCredentials;
 use pipes::PipeLinks;
 
 /// How sure an attribution is.
@@ -93,6 +96,10 @@ impl Attributed<'_> {
 pub struct ActionFacts {
     /// The runtime's own init, before the container's first program, or the runtime itself.
     pub runtime_setup: bool,
+    /// A process that the sweep found holds more than it can have come to: what that was.
+    pub exceeded: Option<KnownCredentials>,
+    /// Of a move to another cgroup: the container whose cgroup that is.
+    pub entered_container: Option<Arc<ContainerHandle>>,
     /// The other process, if it is known.
     pub target: Option<Arc<Image>>,
     /// The container the other process was born in.
@@ -140,6 +147,8 @@ pub struct ExecFacts {
     pub container_age: Option<u64>,
     /// What the process ran before.
     pub previous: Arc<Image>,
+    /// The program holds more than the process can have come to: what that was.
+    pub exceeded: Option<KnownCredentials>,
 }
 
 /// Whether an executable is part of its container's image.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::handle::ContainerHandle;
 use super::image::{Ancestor, Image};
+use super::known::KnownCredentials;
 use crate::event::{Exec, Fork, Namespaces, ProcessKey, Subject};
 
 /// Ancestors kept of each process, nearest first.
@@ -84,6 +85,8 @@ pub struct Process {
     pub cgroup_id: u64,
     /// Its namespaces when last seen.
     pub namespaces: Namespaces,
+    /// The strongest credentials that it can have come to, if anything told.
+    pub known: Option<KnownCredentials>,
     /// The exec session it belongs to.
     pub session: Option<Arc<Image>>,
     /// When it ended.
@@ -285,6 +288,8 @@ pub fn line_of(parent: &Process, key: ProcessKey) -> Vec<Ancestor> {
 /// A child as fork leaves it: everything is its creator's but its own number.
 fn inherit(creator: &Process, fork: &Fork) -> Process {
     let ancestors = line_of(creator, creator.key);
+    // Born into a user namespace of its own (CLONE_NEWUSER) it holds all capabilities there.
+    let known = creator.known.filter(|known| known.user_namespace == fork.namespaces.user);
     Process {
         key: fork.child,
         parent: fork.parent,
@@ -296,6 +301,7 @@ fn inherit(creator: &Process, fork: &Fork) -> Process {
         role: creator.role,
         cgroup_id: fork.cgroup_id,
         namespaces: fork.namespaces,
+        known,
         session: creator.session.clone(),
         exited: None,
     }
@@ -313,6 +319,7 @@ fn orphan(key: ProcessKey, parent: ProcessKey, cgroup_id: u64, namespaces: Names
         role: RuntimeRole::None,
         cgroup_id,
         namespaces,
+        known: None,
         session: None,
         exited: None,
     }

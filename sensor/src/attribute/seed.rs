@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Drift;
 use super::image::{Entry, Image};
+use super::known::KnownCredentials;
 use super::process::{Origin, Process, RuntimeRole};
 use crate::event::{Args, Credentials, FileFacts, Namespaces, ProcessKey};
 
@@ -83,10 +84,64 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
         role: RuntimeRole::None,
         cgroup_id: 0,
         namespaces,
+        known: Some(KnownCredentials { credentials, user_namespace: namespaces.user }),
         session: None,
         exited: None,
     };
     Some(Seeded { process, cgroup })
+}
+
+/// What a process is at this moment, for the sweep.
+#[derive(Debug)]
+pub struct Standing {
+    /// Its credentials, of its first thread.
+    pub credentials: Credentials,
+    /// Its namespaces, 0 where they cannot be read.
+    pub namespaces: Namespaces,
+    /// Its path in the unified cgroup hierarchy, empty if there is none.
+    pub cgroup: String,
+    /// Seccomp mode: 0 off, 1 strict, 2 filter.
+    pub seccomp_mode: u32,
+    /// no_new_privs is set.
+    pub no_new_privileges: bool,
+    /// Inode number and device of its root folder, 0 where they cannot be read.
+    pub root: (u64, u32),
+    /// Number of its threads.
+    pub threads: u32,
+}
+
+/// Looks at a process; `None` if it is gone, or its number belongs to another one before or after.
+pub fn standing(proc: &Path, key: ProcessKey) -> Option<Standing> {
+    let folder = proc.join(key.pid.to_string());
+    let is_it = || {
+        let started = start_time(proc, key.pid)?;
+        (started / TICK == key.start_time / TICK).then_some(())
+    };
+    is_it()?;
+    let status = read_file(&folder.join("status"))?;
+    let cgroup = String::from_utf8_lossy(&read_file(&folder.join("cgroup"))?).into_owned();
+    let number = |name| status_field(&status, name).next().and_then(|text| text.parse::<u32>().ok());
+    let standing = Standing {
+        credentials: credentials(&status),
+        namespaces: namespaces(&folder),
+        cgroup: cgroup.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned(),
+        // A kernel without seccomp has no such line, and its containers no filter.
+        seccomp_mode: number("Seccomp:").unwrap_or(0),
+        no_new_privileges: number("NoNewPrivs:").unwrap_or(0) != 0,
+        root: root_folder(&folder.join("root")),
+        threads: number("Threads:").unwrap_or(0),
+    };
+    is_it().map(|()| standing)
+}
+
+/// Inode number and device, in the kernel's own form, of a folder; zeros if it cannot be looked at.
+pub fn root_folder(path: &Path) -> (u64, u32) {
+    fs::metadata(path).map_or((0, 0), |metadata| (metadata.ino(), device(metadata.dev())))
+}
+
+/// A device number of stat(2) as the kernel has it: major << 20 | minor.
+fn device(number: u64) -> u32 {
+    (libc::major(number) << 20) | (libc::minor(number) & 0xf_ffff)
 }
 
 /// When a process started, in whole ticks.
@@ -173,13 +228,12 @@ fn namespaces(folder: &Path) -> Namespaces {
 /// The executable's inode, with the device in the kernel's own form.
 fn exe_facts(folder: &Path) -> FileFacts {
     let Ok(metadata) = fs::metadata(folder.join("exe")) else { return FileFacts::default() };
-    let device = metadata.dev();
     FileFacts {
         inode: metadata.ino(),
         size: metadata.size(),
         change_time: metadata.ctime(),
         modify_time: metadata.mtime(),
-        device: (libc::major(device) << 20) | (libc::minor(device) & 0xf_ffff),
+        device: device(metadata.dev()),
         mode: metadata.mode(),
         link_count: metadata.nlink() as u32,
         uid: metadata.uid(),

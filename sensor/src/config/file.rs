@@ -33,6 +33,7 @@ struct Document {
     queues: Queues,
     process_table: ProcessTable,
     containers: Containers,
+    contract: Contract,
     host_root: Option<PathBuf>,
     runtime_paths: Option<Vec<PathBuf>>,
 }
@@ -64,6 +65,12 @@ struct ProcessTable {
 struct Containers {
     entries: Option<Spanned<usize>>,
     state_directories: Option<Vec<PathBuf>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Contract {
+    sweep_interval: Option<Spanned<String>>,
 }
 
 /// Reads a config file.
@@ -142,7 +149,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn layer(&mut self, document: Document) -> Layer {
-        let Document { log_rotation, queues, process_table, containers, .. } = document;
+        let Document { log_rotation, queues, process_table, containers, contract, .. } = document;
         let (sizes, interval) =
             ((64 << 10)..=(1 << 40), Duration::from_millis(10)..=Duration::from_secs(3600));
         Layer {
@@ -175,6 +182,13 @@ impl Reader<'_> {
             ),
             container_entries: self.count("containers.entries", containers.entries, 16..=65_536),
             container_state_directories: containers.state_directories,
+            sweep_interval: self.read("contract.sweep_interval", contract.sweep_interval, |text| {
+                let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+                match text {
+                    "off" => Ok(Duration::ZERO),
+                    time => within(parse_duration(time)?, &bounds, "off, or from 1s to 24h"),
+                }
+            }),
             host_root: document.host_root,
             runtime_paths: document.runtime_paths,
         }

@@ -89,6 +89,8 @@ pub struct Layer {
     pub container_entries: Option<usize>,
     /// `containers.state_directories`
     pub container_state_directories: Option<Vec<PathBuf>>,
+    /// `contract.sweep_interval`
+    pub sweep_interval: Option<Duration>,
     /// Where the host's root is mounted.
     pub host_root: Option<PathBuf>,
     /// Further places of container runtimes.
@@ -126,6 +128,8 @@ pub struct Config {
     pub process_table: ProcessTable,
     /// The table of containers.
     pub containers: Containers,
+    /// How containers are held to their contract.
+    pub contract: Contract,
     /// Where the host's root is mounted.
     pub host_root: PathBuf,
     /// Programs and folders of container runtimes, besides those known.
@@ -159,6 +163,13 @@ pub struct Containers {
     pub entries: usize,
     /// Folders where runtimes keep their state, besides those known.
     pub state_directories: Vec<PathBuf>,
+}
+
+/// How containers are held to their contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Time between the starts of two rounds of the sweep over /proc; zero for no sweep.
+    pub sweep_interval: Duration,
 }
 
 /// What the process finds around it, for settings that are given nowhere.
@@ -252,6 +263,7 @@ impl Layer {
             container_state_directories: self
                 .container_state_directories
                 .or(below.container_state_directories),
+            sweep_interval: self.sweep_interval.or(below.sweep_interval),
             host_root: self.host_root.or(below.host_root),
             runtime_paths: self.runtime_paths.or(below.runtime_paths),
         }
@@ -295,6 +307,7 @@ impl Config {
                 entries: layer.container_entries.unwrap_or(4096),
                 state_directories: layer.container_state_directories.unwrap_or_default(),
             },
+            contract: Contract { sweep_interval: layer.sweep_interval.unwrap_or(Duration::from_secs(30)) },
             host_root: layer.host_root.unwrap_or_else(|| PathBuf::from("/")),
             runtime_paths: layer.runtime_paths.unwrap_or_default(),
         };

@@ -211,6 +211,11 @@ impl<'a> ActionView<'a> {
                 self.credentials()?;
                 Value::Bool(action.subject.namespaces.user == action.target_namespaces.user)
             }
+            Field::CgroupContainerId => {
+                self.of_kind(EventKind::CgroupMove)?;
+                let id = self.facts.entered_container.as_ref().map_or("host", |handle| &handle.id);
+                Value::Text(&id.as_bytes()[..id.len().min(12)])
+            }
             Field::TargetPid => number(action.target?.pid),
             Field::TargetName => bytes(&self.facts.target.as_ref()?.command),
             Field::TargetExepath => bytes(&self.facts.target.as_ref()?.exe),

@@ -5,12 +5,30 @@
 
 use std::sync::Arc;
 
-use crate::attribute::{Attributed, Baseline, ContainerHandle, Entry};
+use crate::attribute::known::KnownCredentials;
+use crate::attribute::{Attributed, Baseline, ContainerHandle, Entry, RuntimeRole};
 use crate::capability;
 use crate::event::{Body, Credentials, EventKind, Namespaces, ProcessKey};
 
 /// Processes whose breaches are remembered, so that each is told once.
 const TOLD_MAX: usize = 4096;
+
+/// Of an event that tells of none.
+static NO_CREDENTIALS: Credentials = Credentials {
+    uid: 0,
+    gid: 0,
+    euid: 0,
+    egid: 0,
+    suid: 0,
+    sgid: 0,
+    fsuid: 0,
+    fsgid: 0,
+    inheritable: 0,
+    permitted: 0,
+    effective: 0,
+    bounding: 0,
+    ambient: 0,
+};
 
 /// What of a contract is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +45,10 @@ pub enum Clause {
     Seccomp,
     /// It runs without no_new_privs, which its container started with.
     NoNewPrivileges,
+    /// Its root folder is the host's.
+    Root,
+    /// It holds credentials that nothing which was seen of it explains.
+    Credentials,
 }
 
 impl Clause {
@@ -39,6 +61,8 @@ impl Clause {
             Self::Capabilities => "capabilities",
             Self::Seccomp => "seccomp",
             Self::NoNewPrivileges => "no_new_privileges",
+            Self::Root => "root",
+            Self::Credentials => "credentials",
         }
     }
 
@@ -52,6 +76,8 @@ impl Clause {
             Self::Capabilities => 1 << 2,
             Self::Seccomp => 1 << 3,
             Self::NoNewPrivileges => 1 << 4,
+            Self::Root => 1 << 5,
+            Self::Credentials => 1 << 6,
         }
     }
 }
@@ -85,24 +111,36 @@ pub struct Breach {
 /// The judge.
 #[derive(Default)]
 pub struct ContractJudge {
-    host: Namespaces,
+    host: HostStanding,
     told: foldhash::HashMap<ProcessKey, u32>,
     breaches: Vec<Breach>,
 }
 
-/// What a process is at an event.
+/// Where the host's own processes stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostStanding {
+    /// Their namespaces, 0 where not known.
+    pub namespaces: Namespaces,
+    /// Inode number and device of their root folder, 0 where not known.
+    pub root: (u64, u32),
+}
+
+/// What a process is at an event; `None` where the event does not tell.
 struct Standing<'a> {
     key: ProcessKey,
     namespaces: Namespaces,
+    namespaces_only: bool,
     credentials: &'a Credentials,
+    exceeded: Option<&'a KnownCredentials>,
     user_namespace_level: u32,
     seccomp_mode: u32,
     no_new_privileges: bool,
+    root: (u64, u32),
 }
 
 impl ContractJudge {
-    /// A judge on a node with these namespaces of its own.
-    pub fn new(host: Namespaces) -> Self {
+    /// A judge on a node whose own processes stand there.
+    pub fn new(host: HostStanding) -> Self {
         Self { host, ..Self::default() }
     }
 
@@ -112,6 +150,7 @@ impl ContractJudge {
         self.breaches.clear();
         let Some((container, standing)) = subject(attributed) else { return &self.breaches };
         self.against_baseline(attributed, container, &standing);
+        self.unexplained(&standing);
         self.against_spec(attributed, container, &standing);
         if self.breaches.is_empty() {
             return &self.breaches;
@@ -139,7 +178,7 @@ impl ContractJudge {
         let Some(baseline) = container.baseline() else { return };
         for (_, clause, pick) in NAMESPACES {
             let (given, now, host) =
-                (pick(&baseline.namespaces), pick(&standing.namespaces), pick(&self.host));
+                (pick(&baseline.namespaces), pick(&standing.namespaces), pick(&self.host.namespaces));
             if given == 0 || now == 0 || now == given {
                 continue;
             }
@@ -161,6 +200,16 @@ impl ContractJudge {
     }
 
     fn weakened(&mut self, baseline: &Baseline, standing: &Standing<'_>) {
+        if standing.namespaces_only {
+            return;
+        }
+        let root = self.host.root;
+        if root.0 != 0 && standing.root == root && baseline.root != root {
+            let number = |(inode, device): (u64, u32)| {
+                format!("inode {inode} of device {}:{}", device >> 20, device & 0xf_ffff)
+            };
+            self.broken(Clause::Root, number(baseline.root), format!("{}, the host's", number(root)));
+        }
         if standing.user_namespace_level < baseline.user_namespace_level {
             self.broken(
                 Clause::UserNamespaceLevel,
@@ -176,6 +225,16 @@ impl ContractJudge {
         }
     }
 
+    /// Credentials beyond what the process can have come to, by what was seen of it.
+    fn unexplained(&mut self, standing: &Standing<'_>) {
+        let Some(known) = standing.exceeded else { return };
+        let text = |held: &Credentials| {
+            let Credentials { uid, euid, permitted, .. } = held;
+            format!("uid {uid} euid {euid} capabilities {}", names(*permitted))
+        };
+        self.broken(Clause::Credentials, text(&known.credentials), text(standing.credentials));
+    }
+
     fn against_spec(
         &mut self,
         attributed: &Attributed<'_>,
@@ -187,14 +246,14 @@ impl ContractJudge {
         let first = attributed.exec.as_ref().is_some_and(|exec| exec.entry == Entry::Entrypoint);
         for (kind, clause, pick) in NAMESPACES.into_iter().filter(|_| first) {
             let new = spec.namespaces.iter().any(|given| given.kind == kind && given.path.is_none());
-            let (now, host) = (pick(&standing.namespaces), pick(&self.host));
+            let (now, host) = (pick(&standing.namespaces), pick(&self.host.namespaces));
             if new && now != 0 && now == host {
                 self.broken(Clause::Namespace(clause), "a new one".to_owned(), format!("{now}, the host's"));
             }
         }
         // In a user namespace of its own a process holds all capabilities, over nothing.
-        let own = container.baseline().map_or(self.host.user, |baseline| baseline.namespaces.user);
-        if standing.namespaces.user != own || !spec.has_capabilities {
+        let own = container.baseline().map_or(self.host.namespaces.user, |baseline| baseline.namespaces.user);
+        if standing.namespaces_only || standing.namespaces.user != own || !spec.has_capabilities {
             return;
         }
         let held = standing.credentials;
@@ -223,10 +282,13 @@ fn subject<'a>(attributed: &'a Attributed<'a>) -> Option<(&'a Arc<ContainerHandl
             let standing = Standing {
                 key: exec.key(),
                 namespaces: exec.namespaces,
+                namespaces_only: false,
                 credentials: &exec.credentials,
+                exceeded: attributed.exec.as_ref().and_then(|facts| facts.exceeded.as_ref()),
                 user_namespace_level: exec.user_namespace_level,
                 seccomp_mode: exec.seccomp_mode,
                 no_new_privileges: exec.no_new_privileges,
+                root: (exec.root_inode, exec.root_device),
             };
             Some((container, standing))
         }
@@ -238,10 +300,13 @@ fn subject<'a>(attributed: &'a Attributed<'a>) -> Option<(&'a Arc<ContainerHandl
             let mut standing = Standing {
                 key: subject.process,
                 namespaces: subject.namespaces,
+                namespaces_only: false,
                 credentials: &subject.credentials,
+                exceeded: attributed.action.as_ref().and_then(|facts| facts.exceeded.as_ref()),
                 user_namespace_level: subject.user_namespace_level,
                 seccomp_mode: subject.seccomp_mode,
                 no_new_privileges: subject.no_new_privileges(),
+                root: (subject.root_inode, subject.root_device),
             };
             match action.kind {
                 EventKind::NamespaceSwitch => standing.namespaces = action.target_namespaces,
@@ -251,8 +316,30 @@ fn subject<'a>(attributed: &'a Attributed<'a>) -> Option<(&'a Arc<ContainerHandl
                     standing.user_namespace_level =
                         action.values[sensor_ebpf::abi::VALUE_USER_NAMESPACE_LEVEL] as u32;
                 }
+                // The one who is moved, whose namespaces alone are told.
+                EventKind::CgroupMove => {
+                    standing.key = action.target.unwrap_or(subject.process);
+                    standing.namespaces = action.target_namespaces;
+                    standing.credentials = &action.target_credentials;
+                    standing.namespaces_only = true;
+                }
                 _ => {}
             }
+            Some((container, standing))
+        }
+        // A child that is born somewhere else: CLONE_NEW* and CLONE_INTO_CGROUP.
+        Body::Fork(fork) if attributed.process.is_some_and(|process| process.role == RuntimeRole::None) => {
+            let standing = Standing {
+                key: fork.child,
+                namespaces: fork.namespaces,
+                namespaces_only: true,
+                credentials: &NO_CREDENTIALS,
+                exceeded: None,
+                user_namespace_level: 0,
+                seccomp_mode: 0,
+                no_new_privileges: false,
+                root: (0, 0),
+            };
             Some((container, standing))
         }
         _ => None,

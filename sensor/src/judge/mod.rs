@@ -11,8 +11,8 @@ pub mod rules;
 pub use finding::{Finding, Judge};
 
 use crate::attribute::Attributed;
-use crate::event::Namespaces;
 use contract::ContractJudge;
+pub use contract::HostStanding;
 use facts::{Buffers, EventFacts};
 use rules::{Matches, RuleSet};
 
@@ -26,8 +26,8 @@ pub struct Judges {
 }
 
 impl Judges {
-    /// Judges with these rules, on a node with these namespaces of its own.
-    pub fn new(rules: RuleSet, node: &str, host: Namespaces) -> Self {
+    /// Judges with these rules, on a node whose own processes stand there.
+    pub fn new(rules: RuleSet, node: &str, host: HostStanding) -> Self {
         Self {
             rules,
             contract: ContractJudge::new(host),

@@ -100,6 +100,12 @@ pub const HOOKS: &[Hook] = &[
         ],
     },
     Hook {
+        name: "cgroup_move",
+        kind: EventKind::CgroupMove,
+        ways: &[tracepoint("cgroup_move", "cgroup_attach_task")],
+        needs: CGROUP,
+    },
+    Hook {
         name: "file_open",
         kind: EventKind::FileOpen,
         ways: &[

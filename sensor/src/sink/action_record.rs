@@ -70,6 +70,11 @@ pub fn action_event<'a>(part: &mut Map<'a>, action: &'a Action, facts: Option<&'
         let changed = action.values[NAMESPACE_VALUE_CHANGED];
         part.insert("to_host", namespace_names(|flag| changed & flag != 0 && to_host(flag)).into());
     }
+    if action.kind == EventKind::CgroupMove {
+        part.insert("new_cgroup_id", action.target_cgroup_id.to_string().into());
+        let entered = facts.and_then(|facts| facts.entered_container.as_ref());
+        part.insert("entered_container_id", entered.map_or(Value::Null, |handle| (*handle.id).into()));
+    }
     if let (EventKind::UnixConnect, Some(facts)) = (action.kind, facts) {
         if let Some(peer) = &facts.peer {
             part.insert("peer_exe", lossless(&peer.exe).into());

@@ -57,6 +57,7 @@ pub struct Metrics {
     process_evicted: IntCounter,
     container_entries: IntGauge,
     container_lookups: IntCounterVec,
+    sweep_processes: IntCounterVec,
     sink_dropped: IntCounterVec,
     sink_errors: IntCounterVec,
     sink_written: IntCounterVec,
@@ -125,6 +126,11 @@ impl Metrics {
             process_entries: page.gauge("process_table_entries", "Processes known."),
             process_evicted: page.counter("process_table_evicted_total", "Processes forgotten because the table was full."),
             container_entries: page.gauge("container_table_entries", "Containers known."),
+            sweep_processes: page.counters(
+                "sweep_processes_total",
+                "Processes of containers that the sweep over /proc looked at, by result.",
+                &["result"],
+            ),
             container_lookups: page.counters(
                 "container_lookups_total",
                 "Searches for a container's specification, by result.",
@@ -182,6 +188,11 @@ impl Metrics {
     /// Containers now in the table.
     pub fn container_table_entries(&self, entries: usize) {
         self.container_entries.set(as_i64(entries));
+    }
+
+    /// Processes that the sweep looked at: `looked_at`, and of them `vanished` and `told`.
+    pub fn sweep_processes(&self, result: &'static str, count: u64) {
+        self.sweep_processes.with_label_values(&[result]).inc_by(count);
     }
 
     /// A container's specification was searched for.

@@ -18,7 +18,7 @@ use crate::attribute::{
 use crate::capability;
 use crate::event::{Action, ActionFile, Cgroup, Credentials, EventKind, Exit, Fork, Subject};
 use crate::judge::rules::{Field, RuleSet, Source};
-use crate::judge::{Judge, Judges};
+use crate::judge::{HostStanding, Judge, Judges};
 use crate::sink::stdout;
 use crate::text::is_hidden;
 use crate::threat::{Severity, Stride, ThreatSource, attack};
@@ -89,6 +89,7 @@ impl Scene {
             discovery_burst: 1,
             container_age: Some(90_000_000_000),
             previous: image,
+            exceeded: None,
         };
         let attribution = Attribution::Exact;
         Self {
@@ -131,7 +132,7 @@ impl Scene {
         let (rules, errors) = RuleSet::load(vec![source]);
         assert!(errors.is_empty(), "{errors:?}");
         let mut findings = Vec::new();
-        Judges::new(rules, "node", Namespaces::default())
+        Judges::new(rules, "node", HostStanding::default())
             .judge(&self.attributed(), |finding| findings.push(finding));
         findings
     }
@@ -177,6 +178,7 @@ fn process(key: ProcessKey, image: &Arc<Image>) -> Process {
         role: RuntimeRole::None,
         cgroup_id: 4242,
         namespaces: Namespaces { mount: 4026532001, pid: 4026532002, ..Namespaces::default() },
+        known: None,
         session: None,
         exited: None,
     }
