@@ -2,7 +2,7 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
-use sensor_ebpf::abi::{Arguments, Counters, InodeKey, KIND_SLOTS, Offsets, Settings};
+use sensor_ebpf::abi::{Arguments, Counters, InodeKey, KIND_SLOTS, Offsets, ParameterCount, Settings};
 
 use crate::action::Slot;
 use crate::emit::ExecScratch;
@@ -48,6 +48,10 @@ pub static ACTION_SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
 /// kept, so that an escape does not make a process invisible to the filters.
 #[map]
 pub static CONTAINED: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
+
+/// Parameters that file system contexts were given; the least used one makes room.
+#[map]
+pub static PARAMETERS: LruHashMap<u64, ParameterCount> = LruHashMap::with_max_entries(1024, 0);
 
 /// Inodes whose opens for writing are always told: the container runtime's own binaries.
 #[map]

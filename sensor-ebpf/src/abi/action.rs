@@ -225,6 +225,13 @@ pub const SOCKET_VALUE_TYPE: usize = 1;
 /// `socket_create`: protocol.
 pub const SOCKET_VALUE_PROTOCOL: usize = 2;
 
+/// `filesystem_parameter`: which parameter of its context this is, from 1.
+pub const PARAMETER_VALUE_COUNT: usize = 0;
+/// `filesystem_parameter`: depth of the user namespace that will own the file system.
+pub const PARAMETER_VALUE_USER_NAMESPACE_LEVEL: usize = 1;
+/// `filesystem_parameter`: so many parameters of one context are told again.
+pub const PARAMETERS_MANY: u32 = 128;
+
 /// `kernel_log`: the action (SYSLOG_ACTION_* of include/linux/syslog.h).
 pub const KERNEL_LOG_VALUE_ACTION: usize = 0;
 

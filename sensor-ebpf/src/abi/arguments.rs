@@ -137,6 +137,11 @@ arguments! {
         protocol: "protocol" "",
         kernel: "kern" "",
     }
+    /// `int security_fs_context_parse_param(struct fs_context *fc, struct fs_parameter *param)`
+    filesystem_parameter: FilesystemParameterArguments = "security_fs_context_parse_param" {
+        context: "fc" "fs_context",
+        parameter: "param" "fs_parameter",
+    }
     /// `int security_syslog(int type)`
     kernel_log: KernelLogArguments = "security_syslog" { action: "type" "", }
     /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`

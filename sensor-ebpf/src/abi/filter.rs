@@ -12,4 +12,17 @@ pub struct InodeKey {
     pub reserved: u32,
 }
 
+/// Parameters that one file system context was given. Only the kernel side uses it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ParameterCount {
+    /// Time of the last one, nanoseconds of CLOCK_BOOTTIME.
+    pub last: u64,
+    /// How many.
+    pub count: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
 const _: () = assert!(size_of::<InodeKey>() == 16);
+const _: () = assert!(size_of::<ParameterCount>() == 16);

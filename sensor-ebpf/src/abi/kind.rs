@@ -103,6 +103,7 @@ kinds! {
     Splice = 30 "splice" Critical "Pages of a file that others may run or read are put into a pipe or socket."
     CgroupMove = 31 "cgroup_move" Critical "A process was moved to another cgroup."
     Sweep = 32 "sweep" Critical "The sweep over /proc found a process of a container changed, without an event that tells how. Made in user space."
+    FilesystemParameter = 33 "filesystem_parameter" Critical "A parameter was given to a file system that is set up in a container's own user namespace: the first one, and the 128th."
 }
 
 // Numbers without gaps: the counters are indexed by them.

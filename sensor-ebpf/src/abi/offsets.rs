@@ -241,6 +241,15 @@ offsets! {
         name: "name",
         flags: "fs_flags",
     }
+    /// `struct fs_context`
+    fs_context: FsContextOffsets = "fs_context" {
+        fs_type: "fs_type",
+        user_ns: "user_ns",
+    }
+    /// `struct fs_parameter`
+    fs_parameter: FsParameterOffsets = "fs_parameter" {
+        key: "key",
+    }
     /// `struct dentry`
     dentry: DentryOffsets = "dentry" {
         parent: "d_parent",

@@ -13,6 +13,7 @@ mod name;
 mod namespace;
 pub mod open;
 mod open_attempt;
+mod parameter;
 mod process;
 mod programs;
 mod ptrace;

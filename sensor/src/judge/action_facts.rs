@@ -6,8 +6,8 @@ use sensor_ebpf::abi::{
     DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
     MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK,
     NAME_UNLINK, NAME_VALUE_OPERATION, NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS,
-    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
-    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE,
+    SOCKET_VALUE_FAMILY, SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
     SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
@@ -99,6 +99,9 @@ impl<'a> ActionView<'a> {
             Field::SocketFamily => {
                 Value::Number(self.of_kind(EventKind::SocketCreate)?.values[SOCKET_VALUE_FAMILY] as i64)
             }
+            Field::ParameterCount => Value::Number(
+                self.of_kind(EventKind::FilesystemParameter)?.values[PARAMETER_VALUE_COUNT] as i64,
+            ),
             Field::KernelLogAction => Value::Text(kernel_log_action(action)?.as_bytes()),
             Field::UnixPeerPid => {
                 Value::Number(self.of_kind(EventKind::UnixConnect)?.values[UNIX_VALUE_PEER_PID] as i64)

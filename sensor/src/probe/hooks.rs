@@ -296,6 +296,16 @@ pub const HOOKS: &[Hook] = &[
         ],
     },
     Hook {
+        name: "filesystem_parameter",
+        kind: EventKind::FilesystemParameter,
+        ways: &[
+            lsm("filesystem_parameter_lsm", "fs_context_parse_param", "security_fs_context_parse_param"),
+            fentry("filesystem_parameter_fentry", "security_fs_context_parse_param"),
+            kprobe("filesystem_parameter_kprobe", "security_fs_context_parse_param"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "fs_context.", "user_namespace.level"],
+    },
+    Hook {
         name: "kernel_log",
         kind: EventKind::KernelLog,
         ways: &[

@@ -3,10 +3,11 @@
 use sensor_ebpf::abi::{
     ATTRIBUTE_MODE, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND,
     HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE, MODULE_VALUE_ID, MODULE_VALUE_TAINTS,
-    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PERF_VALUE_CONFIG,
-    PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
-    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
-    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PARAMETER_VALUE_COUNT,
+    PARAMETER_VALUE_USER_NAMESPACE_LEVEL, PERF_VALUE_CONFIG, PERF_VALUE_TYPE, PTRACE_VALUE_MODE,
+    SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE, SPLICE_VALUE_LENGTH,
+    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
+    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::json::{Map, Value};
@@ -218,6 +219,11 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             part.insert("family", values[SOCKET_VALUE_FAMILY].into());
             part.insert("socket_type", values[SOCKET_VALUE_TYPE].into());
             part.insert("protocol", values[SOCKET_VALUE_PROTOCOL].into());
+        }
+        EventKind::FilesystemParameter => {
+            part.insert("parameter", lossless(&action.other_text).into());
+            part.insert("parameter_count", values[PARAMETER_VALUE_COUNT].into());
+            part.insert("user_namespace_level", values[PARAMETER_VALUE_USER_NAMESPACE_LEVEL].into());
         }
         EventKind::KernelLog => {
             part.insert("log_action", kernel_log_action(action).into());

@@ -87,6 +87,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
     Command { name: "fsmount", operands: "TYPE SOURCE TARGET", required: 3, run: mounts::fsmount },
+    Command { name: "fsconfig-flood", operands: "TYPE COUNT", required: 2, run: mounts::fsconfig_flood },
     Command { name: "bpf-load", operands: "TYPE", required: 1, run: kernel::bpf_load },
     Command { name: "perf", operands: "cpu0|self", required: 1, run: kernel::perf },
     Command { name: "userfaultfd", operands: "", required: 0, run: kernel::userfaultfd },

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::Outcome;
-use crate::system::{c_string, check, owned};
+use crate::system::{c_string, check, number, owned};
 
 // include/uapi/linux/mount.h
 const FSCONFIG_SET_STRING: libc::c_uint = 1;
@@ -32,6 +32,20 @@ pub fn fsmount(operands: &[OsString]) -> Outcome {
             MOVE_MOUNT_F_EMPTY_PATH,
         )
     })?;
+    Ok(0)
+}
+
+/// Gives COUNT parameters of 200 bytes to a context of file system TYPE; what the kernel says to them does not matter.
+pub fn fsconfig_flood(operands: &[OsString]) -> Outcome {
+    let kind = c_string(&operands[0])?;
+    let count: u32 = number(&operands[1])?;
+    // SAFETY: the name is a C string.
+    let context = descriptor(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 0) })?;
+    let value = CString::new([b'A'; 200])?;
+    let refused = (0..count)
+        .filter(|_| configure(&context, FSCONFIG_SET_STRING, Some((c"a".into(), value.clone()))).is_err())
+        .count();
+    println!("{count} parameters, {refused} refused");
     Ok(0)
 }
 

@@ -214,6 +214,7 @@ fields! {
     BpfProgramType "bpf.program_type" Text None "Type of a BPF program that is loaded: socket_filter, kprobe, tracing, xdp, ...; other if it has no name here.",
     PerfScope "perf.scope" Text None "What a performance event wants: open, cpu (all tasks of a processor), kernel, tracepoint.",
     SocketFamily "socket.family" Number None "Address family of a socket (AF_*).",
+    ParameterCount "parameter.count" Number None "Which parameter of its file system this is; the file system's type is evt.text.",
     KernelLogAction "kernel_log.action" Text None "What is done with the kernel's log: read, read_all, read_clear, clear.",
     UnixPeerPid "unix.peer_pid" Number None "Process id of who listens on a unix socket.",
     UnixPeerExepath "unix.peer_exepath" Text None "Executable of who listens on a unix socket, if it still has its process id.",
