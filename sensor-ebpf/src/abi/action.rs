@@ -232,6 +232,15 @@ pub const PARAMETER_VALUE_USER_NAMESPACE_LEVEL: usize = 1;
 /// `filesystem_parameter`: so many parameters of one context are told again.
 pub const PARAMETERS_MANY: u32 = 128;
 
+/// `socket_listen`: address family (AF_INET or AF_INET6).
+pub const LISTEN_VALUE_FAMILY: usize = 0;
+/// `socket_listen`: type (SOCK_*).
+pub const LISTEN_VALUE_TYPE: usize = 1;
+/// `socket_listen`: port in host byte order; 0 if the kernel is still to choose one.
+pub const LISTEN_VALUE_PORT: usize = 2;
+/// `socket_listen`: local address as in memory, 16 bytes in two values; of IPv4 the first four.
+pub const LISTEN_VALUE_ADDRESS: usize = 3;
+
 /// `kernel_log`: the action (SYSLOG_ACTION_* of include/linux/syslog.h).
 pub const KERNEL_LOG_VALUE_ACTION: usize = 0;
 

@@ -142,6 +142,8 @@ arguments! {
         context: "fc" "fs_context",
         parameter: "param" "fs_parameter",
     }
+    /// `int security_socket_listen(struct socket *sock, int backlog)`
+    socket_listen: SocketListenArguments = "security_socket_listen" { socket: "sock" "socket", }
     /// `int security_syslog(int type)`
     kernel_log: KernelLogArguments = "security_syslog" { action: "type" "", }
     /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`

@@ -104,6 +104,7 @@ kinds! {
     CgroupMove = 31 "cgroup_move" Critical "A process was moved to another cgroup."
     Sweep = 32 "sweep" Critical "The sweep over /proc found a process of a container changed, without an event that tells how. Made in user space."
     FilesystemParameter = 33 "filesystem_parameter" Critical "A parameter was given to a file system that is set up in a container's own user namespace: the first one, and the 128th."
+    SocketListen = 34 "socket_listen" Critical "A process of a container begins to listen on a TCP port."
 }
 
 // Numbers without gaps: the counters are indexed by them.

@@ -7,6 +7,7 @@ mod device;
 mod exec;
 mod handle;
 mod helper;
+mod listen;
 mod module;
 mod mount;
 mod name;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sensor_ebpf::abi::{
-    BIND_VALUE_NODE, DEVICE_VALUE_NUMBER, MOUNT_VALUE_FLAGS, OPEN_DEVICE, OPEN_VALUE_DEVICE,
-    OPEN_VALUE_REASONS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
+    BIND_VALUE_NODE, DEVICE_VALUE_NUMBER, LISTEN_VALUE_PORT, MOUNT_VALUE_FLAGS, OPEN_DEVICE,
+    OPEN_VALUE_DEVICE, OPEN_VALUE_REASONS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
 };
 
 use super::burst::Bursts;
@@ -18,6 +18,7 @@ use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
 use super::runtime::{Order, RuntimeSet, device_number};
+use super::servers::Server;
 use super::sweep::{Place, Sweep, SweepCounters, Watched};
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use super::{seed, subpath};
@@ -283,6 +284,9 @@ impl Attributor {
                 process.cgroup_id = subject.cgroup_id;
                 process.namespaces = subject.namespaces;
                 exceeded = note_credentials(process, action);
+                if action.kind == EventKind::SocketListen {
+                    process.server = Some(Server::new(action.values[LISTEN_VALUE_PORT] as u16));
+                }
             }
             None => {
                 let mut process = self.processes.discover_subject(subject);
@@ -325,7 +329,8 @@ impl Attributor {
         let Some(moved) = action.target.filter(|_| action.kind == EventKind::CgroupMove) else {
             return (RuntimeRole::None, None);
         };
-        let entered = self.containers.of_cgroup(action.target_cgroup_id);
+        let entered =
+            self.containers.of_cgroup(action.target_cgroup_id).filter(|handle| handle.has_started());
         let Some(process) = self.processes.get(moved) else { return (RuntimeRole::None, entered) };
         process.cgroup_id = action.target_cgroup_id;
         process.namespaces = action.target_namespaces;
@@ -381,6 +386,7 @@ impl Attributor {
             }
         };
         let previous = Arc::clone(&process.image);
+        let server = process.server;
         let exceeded = process.known.filter(|known| known.is_exceeded_by_exec(exec));
         process.known = Some(KnownCredentials::of_exec(exec));
         process.cgroup_id = exec.cgroup_id;
@@ -408,8 +414,20 @@ impl Attributor {
         } else {
             PipeLinks::default()
         };
+        let habit_age = match (&container, server) {
+            (Some(handle), Some(_)) => {
+                let habit = super::handle::habit(&previous.exe, &exec.exe, &exec.args);
+                Some(handle.habits.first(habit, time.saturating_sub(handle.created)))
+            }
+            _ => None,
+        };
         let facts = ExecFacts {
             entry,
+            server,
+            script_changed: server
+                .and(container.as_ref())
+                .and_then(|handle| self.script_changed(exec, handle)),
+            habit_age,
             runtime_setup: process.role != RuntimeRole::None,
             drift,
             pipes,
@@ -421,6 +439,16 @@ impl Attributor {
         };
         self.processes.insert(process);
         facts
+    }
+
+    /// Whether a script was changed since its container's start, by its change time and as the process sees it now.
+    fn script_changed(&self, exec: &Exec, handle: &ContainerHandle) -> Option<bool> {
+        if !exec.is_script() {
+            return None;
+        }
+        let root = HostRoot(self.options.proc.join(exec.pid.to_string()).join("root"));
+        let metadata = root.look(&exec.script_path()).ok()?;
+        Some(metadata.ctime() >= self.clock.epoch_seconds(handle.created))
     }
 
     /// Decides by creator and inode, never by name, whether the runtime is at work, and lets a process into its

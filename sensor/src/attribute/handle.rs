@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::container::Container;
+use super::servers::Habits;
 use crate::event::{Args, Namespaces};
 
 /// Different exec sessions counted of one container.
@@ -40,6 +41,8 @@ pub struct ContainerHandle {
     baseline: OnceLock<Baseline>,
     failed: AtomicBool,
     sessions: Mutex<Vec<(u64, u32)>>,
+    /// What its servers start.
+    pub habits: Habits,
 }
 
 impl ContainerHandle {
@@ -54,6 +57,7 @@ impl ContainerHandle {
             baseline: OnceLock::new(),
             failed: AtomicBool::new(false),
             sessions: Mutex::new(Vec::new()),
+            habits: Habits::default(),
         }
     }
 
@@ -97,6 +101,11 @@ impl ContainerHandle {
         !self.started.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether its first program has started: before, it may be a name in a cgroup's path and nothing else.
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
+    }
+
     /// Counts an exec session with these arguments, and gives how many there were before. A container with more
     /// different ones than are kept counts each further one as new.
     pub fn count_session(&self, args: &Args) -> u32 {
@@ -111,6 +120,11 @@ impl ContainerHandle {
         }
         0
     }
+}
+
+/// A number for a program with its arguments, started by another program.
+pub fn habit(starter: &[u8], exe: &[u8], args: &Args) -> u64 {
+    fingerprint(&[starter, b"\0", exe, b"\0", &args.bytes].concat())
 }
 
 /// FNV-1a, 64 bits: a collision makes two commands count as one probe, never hides a finding of another detection.

@@ -1,7 +1,9 @@
 //! Reads files of the node that others wrote: bounded, regular files only, never through a link at the end.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::CString;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +50,36 @@ impl HostRoot {
         Ok(bytes)
     }
 
+    /// Looks at a file as a process with this root folder would find it: links and `..` cannot lead out of it. Nothing is
+    /// opened for reading, so nobody is waited for.
+    ///
+    /// # Errors
+    /// As openat2(2) says.
+    pub fn look(&self, path: &[u8]) -> io::Result<Metadata> {
+        let root =
+            OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&self.0)?;
+        let path = CString::new(path)?;
+        // SAFETY: all bytes zero is a valid `struct open_how`.
+        let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+        // SAFETY: the path is a C string, the structure outlives the call and its size is given.
+        let descriptor = unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                root.as_raw_fd(),
+                path.as_ptr(),
+                &raw const how,
+                size_of_val(&how),
+            )
+        };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel returned this descriptor just now and nobody else owns it.
+        unsafe { File::from_raw_fd(descriptor as i32) }.metadata()
+    }
+
     /// Names in a folder, at most `limit`.
     pub fn names(&self, path: impl AsRef<Path>, limit: usize) -> Vec<std::ffi::OsString> {
         let entries = std::fs::read_dir(self.path(path)).into_iter().flatten().flatten();
@@ -65,8 +97,7 @@ mod tests {
         let root = HostRoot(folder.path().to_owned());
         std::fs::write(folder.path().join("file"), "12345").expect("write");
         std::os::unix::fs::symlink("file", folder.path().join("link")).expect("link");
-        let fifo =
-            std::ffi::CString::new(folder.path().join("fifo").to_str().expect("UTF-8")).expect("no NUL");
+        let fifo = CString::new(folder.path().join("fifo").to_str().expect("UTF-8")).expect("no NUL");
         // SAFETY: the path is a valid C string.
         assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
         assert_eq!(root.read("/file", 5).expect("fits"), b"12345");
@@ -74,6 +105,20 @@ mod tests {
         assert!(root.read("/link", 5).is_err());
         assert!(root.read("/fifo", 5).is_err());
         assert!(root.read("/", 5).is_err());
+    }
+
+    #[test]
+    fn a_look_stays_below_the_root() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let root = HostRoot(folder.path().to_owned());
+        std::fs::create_dir(folder.path().join("etc")).expect("folder");
+        std::fs::write(folder.path().join("etc/passwd"), "12345").expect("write");
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).expect("link");
+        for path in [&b"/etc/passwd"[..], b"/link", b"/../../etc/passwd"] {
+            assert_eq!(root.look(path).expect("there").len(), 5, "{}", path.escape_ascii());
+        }
+        assert!(root.look(b"/etc/shadow").is_err());
+        assert!(root.look(b"/etc\0").is_err());
     }
 
     #[test]

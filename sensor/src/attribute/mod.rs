@@ -19,6 +19,7 @@ pub mod pod;
 mod process;
 pub mod runtime;
 pub mod seed;
+pub mod servers;
 pub mod stdio;
 pub mod sweep;
 
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use crate::event::Event;
 use known::KnownCredentials;
 use pipes::PipeLinks;
+use servers::Server;
 
 /// How sure an attribution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,6 +149,13 @@ pub struct ExecFacts {
     pub container_age: Option<u64>,
     /// What the process ran before.
     pub previous: Arc<Image>,
+    /// The server that it, or whoever started it, is or descends from.
+    pub server: Option<Server>,
+    /// Of a script that a server started: whether the script was changed since the container's start; `None` where it could
+    /// not be looked at.
+    pub script_changed: Option<bool>,
+    /// Age of the container, in nanoseconds, when its servers first started this program with these arguments.
+    pub habit_age: Option<u64>,
     /// The program holds more than the process can have come to: what that was.
     pub exceeded: Option<KnownCredentials>,
 }

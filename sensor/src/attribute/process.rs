@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::handle::ContainerHandle;
 use super::image::{Ancestor, Image};
 use super::known::KnownCredentials;
+use super::servers::Server;
 use crate::event::{Exec, Fork, Namespaces, ProcessKey, Subject};
 
 /// Ancestors kept of each process, nearest first.
@@ -87,6 +88,8 @@ pub struct Process {
     pub namespaces: Namespaces,
     /// The strongest credentials that it can have come to, if anything told.
     pub known: Option<KnownCredentials>,
+    /// What it serves, if it listens or descends from one that does.
+    pub server: Option<Server>,
     /// The exec session it belongs to.
     pub session: Option<Arc<Image>>,
     /// When it ended.
@@ -302,6 +305,7 @@ fn inherit(creator: &Process, fork: &Fork) -> Process {
         cgroup_id: fork.cgroup_id,
         namespaces: fork.namespaces,
         known,
+        server: creator.server.and_then(Server::child),
         session: creator.session.clone(),
         exited: None,
     }
@@ -320,6 +324,7 @@ fn orphan(key: ProcessKey, parent: ProcessKey, cgroup_id: u64, namespaces: Names
         cgroup_id,
         namespaces,
         known: None,
+        server: None,
         session: None,
         exited: None,
     }

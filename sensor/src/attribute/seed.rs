@@ -85,6 +85,7 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
         cgroup_id: 0,
         namespaces,
         known: Some(KnownCredentials { credentials, user_namespace: namespaces.user }),
+        server: None,
         session: None,
         exited: None,
     };

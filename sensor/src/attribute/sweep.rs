@@ -289,6 +289,7 @@ mod tests {
                     },
                     user_namespace: USER,
                 }),
+                server: None,
                 session: None,
                 exited: None,
             };

@@ -3,13 +3,16 @@
 use sensor_ebpf::abi::{
     ATTRIBUTE_CAPABILITIES, ATTRIBUTE_GROUP, ATTRIBUTE_MODE, ATTRIBUTE_OWNER, ATTRIBUTE_SIZE,
     ATTRIBUTE_VALUE_CAPABILITIES, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_PROGRAM_TYPE,
-    DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED,
-    MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK,
-    NAME_UNLINK, NAME_VALUE_OPERATION, NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS,
-    OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE,
-    SOCKET_VALUE_FAMILY, SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
-    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, LISTEN_VALUE_ADDRESS, LISTEN_VALUE_FAMILY, LISTEN_VALUE_PORT,
+    MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS,
+    MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK, NAME_UNLINK, NAME_VALUE_OPERATION,
+    NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS,
+    PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SPLICE_VALUE_LENGTH,
+    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
+    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
+
+use std::net::IpAddr;
 
 use super::rules::{Field, Value};
 use crate::action::{Action, ActionFile};
@@ -102,6 +105,15 @@ impl<'a> ActionView<'a> {
             Field::ParameterCount => Value::Number(
                 self.of_kind(EventKind::FilesystemParameter)?.values[PARAMETER_VALUE_COUNT] as i64,
             ),
+            Field::ListenPort => {
+                Value::Number(self.of_kind(EventKind::SocketListen)?.values[LISTEN_VALUE_PORT] as i64)
+            }
+            Field::ListenLoopback => Value::Bool(listen_address(action)?.is_loopback()),
+            Field::ExeDrift => Value::Bool(self.attributed.process?.image.drift.is_drift()),
+            Field::ContainerDuration => {
+                let age = self.attributed.event.time.saturating_sub(self.attributed.container?.created);
+                Value::Number(i64::try_from(age).unwrap_or(i64::MAX))
+            }
             Field::KernelLogAction => Value::Text(kernel_log_action(action)?.as_bytes()),
             Field::UnixPeerPid => {
                 Value::Number(self.of_kind(EventKind::UnixConnect)?.values[UNIX_VALUE_PEER_PID] as i64)
@@ -455,6 +467,24 @@ pub fn device_type(action: &Action) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// The address that a process begins to listen on; `None` for other actions.
+pub fn listen_address(action: &Action) -> Option<IpAddr> {
+    let values = &action.values;
+    if action.kind != EventKind::SocketListen {
+        return None;
+    }
+    let words = [values[LISTEN_VALUE_ADDRESS], values[LISTEN_VALUE_ADDRESS + 1]];
+    let mut bytes = [0; 16];
+    for (part, word) in bytes.chunks_exact_mut(8).zip(words) {
+        part.copy_from_slice(&word.to_ne_bytes());
+    }
+    if values[LISTEN_VALUE_FAMILY] == libc::AF_INET as u64 {
+        let [first, second, third, fourth, ..] = bytes;
+        return Some(IpAddr::from([first, second, third, fourth]));
+    }
+    Some(IpAddr::from(bytes).to_canonical())
 }
 
 /// What is done with the kernel's log (SYSLOG_ACTION_* of include/linux/syslog.h); `None` for other actions.

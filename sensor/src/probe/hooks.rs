@@ -296,6 +296,16 @@ pub const HOOKS: &[Hook] = &[
         ],
     },
     Hook {
+        name: "socket_listen",
+        kind: EventKind::SocketListen,
+        ways: &[
+            lsm("socket_listen_lsm", "socket_listen", "security_socket_listen"),
+            fentry("socket_listen_fentry", "security_socket_listen"),
+            kprobe("socket_listen_kprobe", "security_socket_listen"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.", "sock."],
+    },
+    Hook {
         name: "filesystem_parameter",
         kind: EventKind::FilesystemParameter,
         ways: &[

@@ -2,12 +2,12 @@
 
 use sensor_ebpf::abi::{
     ATTRIBUTE_MODE, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_ATTACH_TYPE, BPF_VALUE_COMMAND,
-    HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE, MODULE_VALUE_ID, MODULE_VALUE_TAINTS,
-    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, PARAMETER_VALUE_COUNT,
-    PARAMETER_VALUE_USER_NAMESPACE_LEVEL, PERF_VALUE_CONFIG, PERF_VALUE_TYPE, PTRACE_VALUE_MODE,
-    SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE, SPLICE_VALUE_LENGTH,
-    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
-    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE_VALUE_TYPE, LISTEN_VALUE_FAMILY, LISTEN_VALUE_PORT,
+    MODULE_VALUE_ID, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_VALUE_FLAGS,
+    OPEN_VALUE_MODE, PARAMETER_VALUE_COUNT, PARAMETER_VALUE_USER_NAMESPACE_LEVEL, PERF_VALUE_CONFIG,
+    PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
+    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::json::{Map, Value};
@@ -18,7 +18,7 @@ use crate::capability;
 use crate::event::EventKind;
 use crate::judge::action_facts::{
     NAMESPACE_FLAGS, attribute_changes, bpf_program_type, by_flag, device_type, file_capabilities, file_type,
-    kernel_log_action, module_source, name_operation, on_root_filesystem, perf_scope,
+    kernel_log_action, listen_address, module_source, name_operation, on_root_filesystem, perf_scope,
 };
 use crate::text::lossless;
 
@@ -224,6 +224,11 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             part.insert("parameter", lossless(&action.other_text).into());
             part.insert("parameter_count", values[PARAMETER_VALUE_COUNT].into());
             part.insert("user_namespace_level", values[PARAMETER_VALUE_USER_NAMESPACE_LEVEL].into());
+        }
+        EventKind::SocketListen => {
+            part.insert("family", values[LISTEN_VALUE_FAMILY].into());
+            part.insert("port", values[LISTEN_VALUE_PORT].into());
+            part.insert("address", listen_address(action).map(|address| address.to_string()).into());
         }
         EventKind::KernelLog => {
             part.insert("log_action", kernel_log_action(action).into());

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = embedded! {
     "10-drift.yaml",
     "20-shells.yaml",
     "21-shell-escapes.yaml",
+    "22-servers.yaml",
     "30-tools.yaml",
     "40-masquerade.yaml",
     "50-privilege.yaml",

@@ -89,6 +89,9 @@ impl Scene {
             discovery_burst: 1,
             container_age: Some(90_000_000_000),
             previous: image,
+            server: None,
+            script_changed: None,
+            habit_age: None,
             exceeded: None,
         };
         let attribution = Attribution::Exact;
@@ -179,6 +182,7 @@ fn process(key: ProcessKey, image: &Arc<Image>) -> Process {
         cgroup_id: 4242,
         namespaces: Namespaces { mount: 4026532001, pid: 4026532002, ..Namespaces::default() },
         known: None,
+        server: None,
         session: None,
         exited: None,
     }
