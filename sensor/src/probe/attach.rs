@@ -103,6 +103,17 @@ struct Kernel<'a> {
 
 impl Kernel<'_> {
     fn climb(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
+        let begin = std::time::Instant::now();
+        let report = self.try_hook(hook, ladder);
+        tracing::debug!(
+            hook = hook.name,
+            milliseconds = begin.elapsed().as_millis() as u64,
+            "tried to attach"
+        );
+        report
+    }
+
+    fn try_hook(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
         let (target, result) = match self.missing_field(hook) {
             Some(reason) => (hook.ways.first().map_or("", |way| way.target), Err(reason)),
             None => self.first_that_holds(hook, ladder),
