@@ -8,18 +8,27 @@ use serde_json::{Value, json};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces};
 use crate::cli::Exit;
+use crate::coverage::{Coverage, coverage, hook_states};
 use crate::judge::rules::{RuleSet, builtin};
 use crate::privileges;
-use crate::probe::{HOOKS, Probe, ProbeOptions};
+use crate::probe::{Probe, ProbeOptions};
+
+/// One hook of the report.
+struct HookLine {
+    name: &'static str,
+    target: &'static str,
+    /// The rung that holds, or why none does.
+    result: Result<&'static str, String>,
+    /// Why no better rung holds; empty if there is none, or none was tried.
+    passed_over: String,
+}
 
 /// What was found.
 pub struct Report {
     node: Vec<(&'static str, String)>,
-    /// Hook, tracepoint, and the rung that holds or why none does.
-    hooks: Vec<(&'static str, &'static str, Result<&'static str, String>)>,
+    hooks: Vec<HookLine>,
     missing_fields: Vec<String>,
-    /// Detection id, and the hooks it lacks.
-    detections: Vec<(String, Vec<&'static str>)>,
+    detections: Vec<Coverage>,
     problem: Option<String>,
     /// Capabilities without which nothing can be loaded are missing.
     unprivileged: bool,
@@ -33,7 +42,7 @@ impl Report {
         let attributor = Attributor::new(options);
         let missing = privileges::missing(privileges::effective());
         let list = |items: Vec<&str>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-        let node = vec![
+        let mut node = vec![
             ("kernel", read("/proc/sys/kernel/osrelease")),
             ("btf", present("/sys/kernel/btf/vmlinux")),
             ("cgroups", cgroups(&attributor)),
@@ -46,15 +55,21 @@ impl Report {
         let loaded = Probe::load(&ProbeOptions { host, ..ProbeOptions::default() });
         let (hooks, missing_fields, problem) = match &loaded {
             Ok(probe) => {
-                let hooks = probe.hooks.iter().map(|hook| {
-                    (hook.name, hook.target, hook.result.clone().map(|attached| attached.rung.name()))
+                let place = if probe.overlay_assumed { "assumed" } else { "from BTF" };
+                node.push(("overlay_layout", place.to_owned()));
+                let hooks = probe.hooks.iter().map(|hook| HookLine {
+                    name: hook.name,
+                    target: hook.target,
+                    result: hook.result.clone().map(|attached| attached.rung.name()),
+                    passed_over: hook.passed_over.clone(),
                 });
                 (hooks.collect(), probe.missing_fields.clone(), None)
             }
             Err(error) => (Vec::new(), Vec::new(), Some(error.to_string())),
         };
         let (rules, _) = RuleSet::load(builtin::sources());
-        let detections = detections(&rules, &hooks);
+        let states = loaded.as_ref().map_or(Vec::new(), |probe| hook_states(&probe.hooks));
+        let detections = coverage(&rules, &states);
         let unprivileged = privileges::check().is_err();
         Self { node, hooks, missing_fields, detections, problem, unprivileged }
     }
@@ -70,9 +85,10 @@ impl Report {
         if let Some(problem) = &self.problem {
             let _ = writeln!(text, "  none: {problem}");
         }
-        for (name, target, result) in &self.hooks {
+        for HookLine { name, target, result, passed_over } in &self.hooks {
             let state = match result {
-                Ok(rung) => (*rung).to_owned(),
+                Ok(rung) if passed_over.is_empty() => (*rung).to_owned(),
+                Ok(rung) => format!("{rung} ({passed_over})"),
                 Err(reason) => format!("not attached: {reason}"),
             };
             let _ = writeln!(text, "  {name:<22}{target:<36}{state}");
@@ -81,27 +97,24 @@ impl Report {
             let _ = writeln!(text, "  kernel fields missing: {}", self.missing_fields.join(", "));
         }
         text.push_str("\nDETECTIONS\n");
-        for (id, lacks) in &self.detections {
-            let state = if lacks.is_empty() {
-                "full".to_owned()
-            } else {
-                format!("blind: needs {}", lacks.join(", "))
-            };
-            let _ = writeln!(text, "  {id:<34}{state}");
+        for Coverage { id, state, missing } in &self.detections {
+            let lacks =
+                if missing.is_empty() { String::new() } else { format!(": without {}", missing.join(", ")) };
+            let _ = writeln!(text, "  {id:<34}{}{lacks}", state.name());
         }
         text
     }
 
     /// As JSON.
     pub fn json(&self) -> Value {
-        let hooks = self.hooks.iter().map(|(name, target, result)| {
+        let hooks = self.hooks.iter().map(|HookLine { name, target, result, passed_over }| {
             json!({
                 "hook": name, "target": target, "attached": result.is_ok(),
-                "rung": result.as_ref().ok(), "reason": result.as_ref().err(),
+                "rung": result.as_ref().ok(), "reason": result.as_ref().err(), "passed_over": passed_over,
             })
         });
-        let detections = self.detections.iter().map(|(id, lacks)| {
-            json!({"id": id, "state": if lacks.is_empty() { "full" } else { "blind" }, "hooks_missing": lacks})
+        let detections = self.detections.iter().map(|Coverage { id, state, missing }| {
+            json!({"id": id, "state": state.name(), "hooks_missing": missing})
         });
         let node: serde_json::Map<String, Value> =
             self.node.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
@@ -116,34 +129,13 @@ impl Report {
 
     /// The exit code that tells what was found. Without privileges nothing is known of the kernel.
     pub fn exit(&self) -> Exit {
-        let attached = self.hooks.iter().all(|(_, _, result)| result.is_ok());
+        let attached = self.hooks.iter().all(|hook| hook.result.is_ok());
         match (self.unprivileged, &self.problem) {
             (true, _) => Exit::Privileges,
             (false, None) if attached => Exit::Ok,
             (false, _) => Exit::Kernel,
         }
     }
-}
-
-fn detections(
-    rules: &RuleSet,
-    hooks: &[(&'static str, &'static str, Result<&'static str, String>)],
-) -> Vec<(String, Vec<&'static str>)> {
-    let mut detections: Vec<(String, Vec<&'static str>)> = Vec::new();
-    for rule in rules.rules() {
-        let attached =
-            |kind: &str| hooks.iter().any(|(hook, _, result)| result.is_ok() && kind_of(hook) == Some(kind));
-        let lacks = rules.hooks_of(rule).into_iter().filter(|kind| !attached(kind)).collect();
-        if detections.iter().all(|(id, _)| *id != rule.id) {
-            detections.push((rule.id.clone(), lacks));
-        }
-    }
-    detections
-}
-
-/// What a hook reports: several hooks may report one kind.
-fn kind_of(hook: &str) -> Option<&'static str> {
-    HOOKS.iter().find(|known| known.name == hook).map(|known| known.kind.name())
 }
 
 fn read(path: &str) -> String {
@@ -175,22 +167,43 @@ fn cgroups(attributor: &Attributor) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coverage::DetectionState;
+
+    fn line(
+        name: &'static str,
+        target: &'static str,
+        result: Result<&'static str, String>,
+        passed_over: &str,
+    ) -> HookLine {
+        HookLine { name, target, result, passed_over: passed_over.to_owned() }
+    }
 
     #[test]
     fn a_report_names_blind_detections_and_reasons() {
         let report = Report {
             node: vec![("kernel", "6.1".to_owned())],
             hooks: vec![
-                ("exec", "sched_process_exec", Err("refused".to_owned())),
-                ("exit", "sched_process_exit", Ok("tp_btf")),
+                line("exec", "sched_process_exec", Err("refused".to_owned()), ""),
+                line("exit", "sched_process_exit", Ok("tp_btf"), ""),
+                line("ptrace", "security_ptrace_access_check", Ok("kprobe"), "fentry: not permitted"),
             ],
             missing_fields: vec!["task_struct.loginuid".to_owned()],
-            detections: vec![("drift-exec".to_owned(), vec!["exec"])],
+            detections: vec![Coverage {
+                id: "drift-exec".to_owned(),
+                state: DetectionState::Blind,
+                missing: vec!["exec"],
+            }],
             problem: None,
             unprivileged: false,
         };
         let text = report.text();
-        for line in ["not attached: refused", "tp_btf", "task_struct.loginuid", "blind: needs exec"] {
+        for line in [
+            "not attached: refused",
+            "tp_btf",
+            "task_struct.loginuid",
+            "blind: without exec",
+            "kprobe (fentry: not permitted)",
+        ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
         assert_eq!(report.exit(), Exit::Kernel);

@@ -21,6 +21,7 @@ pub mod capability;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod doctor;
 pub mod privileges;
 pub mod replay;

@@ -12,6 +12,7 @@ use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root}
 use crate::cli::{Exit, RunArguments};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
+use crate::coverage::{coverage, hook_states};
 use crate::decode::Decoder;
 use crate::judge::rules::{RuleSet, builtin, describe};
 use crate::judge::{HostStanding, Judges};
@@ -85,6 +86,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         abi: sensor_ebpf::abi::ABI_VERSION,
     }));
     metrics.hooks(&probe.hooks);
+    metrics.detections(&coverage(&rules, &hook_states(&probe.hooks)));
     metrics.rules(rules.rules().len(), 0);
     let health = Arc::new(Health::default());
     // Without the life of processes nothing can be attributed; other hooks make detections blind, which is a metric.

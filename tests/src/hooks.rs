@@ -13,7 +13,7 @@ fn allowed(forced: &str) -> &'static [&'static str] {
         "lsm" => &["lsm", "fentry"],
         "fentry" => &["fentry"],
         "kprobe" => &["kprobe"],
-        "tracepoint" => &["syscall", "tp_btf"],
+        "tracepoint" => &["tp_btf"],
         _ => &[],
     }
 }

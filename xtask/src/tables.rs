@@ -192,7 +192,7 @@ impl Results {
     /// The table of the README: ways out of a container, one column a rung.
     fn summary(&self) -> String {
         let mut text = String::from(
-            "| way out | findings | trampolines | BPF LSM | kprobes | system calls |\n\
+            "| way out | findings | trampolines | BPF LSM | kprobes | tracepoints only |\n\
              | --- | --- | --- | --- | --- | --- |\n",
         );
         for (_, subject, outcomes) in self.of(Class::Attack, true) {

@@ -84,6 +84,8 @@ pub struct HookReport {
     pub target: &'static str,
     /// The rung that holds, or why none does.
     pub result: Result<AttachedHook, String>,
+    /// Why none of the better rungs holds that were tried; empty if the best one does, or none.
+    pub passed_over: String,
 }
 
 /// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
@@ -114,25 +116,34 @@ impl Kernel<'_> {
     }
 
     fn try_hook(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
-        let (target, result) = match self.missing_field(hook) {
-            Some(reason) => (hook.ways.first().map_or("", |way| way.target), Err(reason)),
-            None => self.first_that_holds(hook, ladder),
-        };
-        HookReport { name: hook.name, kind: hook.kind, target, result }
+        let first = hook.ways.first().map_or("", |way| way.target);
+        if let Some(reason) = self.missing_field(hook) {
+            return HookReport {
+                name: hook.name,
+                kind: hook.kind,
+                target: first,
+                result: Err(reason),
+                passed_over: String::new(),
+            };
+        }
+        self.first_that_holds(hook, ladder)
     }
 
-    /// Tries the ways that are allowed in their order; gives the target, and the reasons of all if none holds.
-    fn first_that_holds(
-        &mut self,
-        hook: &'static Hook,
-        ladder: Ladder,
-    ) -> (&'static str, Result<AttachedHook, String>) {
+    /// Tries the ways that are allowed in their order.
+    fn first_that_holds(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
+        let (name, kind) = (hook.name, hook.kind);
         let mut reasons = Vec::new();
         for way in hook.ways.iter().filter(|way| ladder.allows(way.rung)) {
             match self.attach(way) {
                 Ok((target, program)) => {
-                    let attached = AttachedHook { name: hook.name, kind: hook.kind, rung: way.rung, program };
-                    return (target, Ok(attached));
+                    let attached = AttachedHook { name, kind, rung: way.rung, program };
+                    return HookReport {
+                        name,
+                        kind,
+                        target,
+                        result: Ok(attached),
+                        passed_over: reasons.join("; "),
+                    };
                 }
                 Err(reason) => reasons.push(format!("{}: {reason}", way.rung.name())),
             }
@@ -142,7 +153,8 @@ impl Kernel<'_> {
         } else {
             reasons.join("; ")
         };
-        (hook.ways.first().map_or("", |way| way.target), Err(reason))
+        let target = hook.ways.first().map_or("", |way| way.target);
+        HookReport { name, kind, target, result: Err(reason), passed_over: String::new() }
     }
 
     fn missing_field(&self, hook: &Hook) -> Option<String> {

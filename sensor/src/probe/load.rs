@@ -81,6 +81,8 @@ pub struct Probe {
     pub counters: Option<KernelCounters>,
     /// Kernel fields that this kernel does not have.
     pub missing_fields: Vec<String>,
+    /// Overlayfs has no BTF yet: where its inode names the upper layer is assumed.
+    pub overlay_assumed: bool,
 }
 
 impl Probe {
@@ -135,6 +137,7 @@ impl Probe {
             filter,
             wake,
             counters: Some(KernelCounters::new(counters, attached)),
+            overlay_assumed: offsets.overlay_assumed,
             missing_fields: offsets.missing,
         })
     }

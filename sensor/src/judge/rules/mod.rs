@@ -156,11 +156,21 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Names of the hooks that a rule needs: those of the kinds of event it can match.
-    pub fn hooks_of(&self, rule: &Rule) -> Vec<&'static str> {
+    /// Kinds of event that a rule lives on. One that does not ask for a kind is about the contract or about programs: births,
+    /// execs, and the changes of what a process is held to.
+    pub fn kinds_of(&self, rule: &Rule) -> Vec<EventKind> {
+        const STANDING: [EventKind; 5] = [
+            EventKind::Fork,
+            EventKind::Exec,
+            EventKind::NamespaceSwitch,
+            EventKind::CredentialChange,
+            EventKind::CgroupMove,
+        ];
         let mask = kinds(&rule.program);
-        let able = EventKind::ALL.iter().filter(|kind| mask >> **kind as u32 & 1 != 0);
-        able.map(|kind| kind.name()).collect()
+        if mask == u64::MAX {
+            return STANDING.to_vec();
+        }
+        EventKind::ALL.into_iter().filter(|kind| mask >> *kind as u32 & 1 != 0).collect()
     }
 
     /// Names of rules that are switched off.

@@ -277,9 +277,9 @@ fn rules_are_asked_only_for_their_kinds_of_event() {
 ";
     let (set, errors) = load(text);
     assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(set.hooks_of(&set.rules()[0]), ["exec"]);
+    assert_eq!(set.kinds_of(&set.rules()[0]), [EventKind::Exec]);
     let others = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Exec);
-    assert_eq!(set.hooks_of(&set.rules()[1]), others.map(EventKind::name).collect::<Vec<_>>());
+    assert_eq!(set.kinds_of(&set.rules()[1]), others.collect::<Vec<_>>());
 }
 
 #[test]

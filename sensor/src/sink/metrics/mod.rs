@@ -15,6 +15,7 @@ use prometheus::{
 };
 
 use super::FindingSummary;
+use crate::coverage::{Coverage, DetectionState};
 use crate::probe::HookReport;
 use findings::FindingCounters;
 pub use kernel::KernelAccount;
@@ -62,6 +63,7 @@ pub struct Metrics {
     sink_errors: IntCounterVec,
     sink_written: IntCounterVec,
     hook_attached: IntGaugeVec,
+    detection_state: IntGaugeVec,
     rules_loaded: IntGauge,
     rule_errors: IntGauge,
 }
@@ -143,6 +145,11 @@ impl Metrics {
             ),
             sink_errors: page.counters("sink_errors_total", "Failed writes of a sink.", &["sink"]),
             sink_written: page.counters("sink_written_bytes_total", "Bytes a sink wrote.", &["sink"]),
+            detection_state: page.gauges(
+                "detection_state",
+                "1 for the state that a detection is in with the hooks that are attached, 0 for the others.",
+                &["detection", "state"],
+            ),
             hook_attached: page.gauges("hook_attached", "Whether a hook is attached, and how.", &["hook", "rung"]),
             rules_loaded: page.gauge("rules_loaded", "Rules in force."),
             rule_errors: page.gauge("rule_errors", "Rules refused at the last load."),
@@ -210,6 +217,17 @@ impl Metrics {
     /// A hook is attached on a rung, or not at all.
     pub fn hook(&self, hook: &str, rung: Option<&'static str>) {
         self.hook_attached.with_label_values(&[hook, rung.unwrap_or("none")]).set(rung.is_some().into());
+    }
+
+    /// How much of each detection works with the hooks that are attached.
+    pub fn detections(&self, detections: &[Coverage]) {
+        for Coverage { id, state, .. } in detections {
+            for one in DetectionState::ALL {
+                self.detection_state
+                    .with_label_values(&[id.as_str(), one.name()])
+                    .set((one == *state).into());
+            }
+        }
     }
 
     /// Rules were loaded; some may have been refused.
