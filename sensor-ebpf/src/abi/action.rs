@@ -241,6 +241,11 @@ pub const LISTEN_VALUE_PORT: usize = 2;
 /// `socket_listen`: local address as in memory, 16 bytes in two values; of IPv4 the first four.
 pub const LISTEN_VALUE_ADDRESS: usize = 3;
 
+/// `power_control`: the command (LINUX_REBOOT_CMD_* of include/uapi/linux/reboot.h).
+pub const POWER_VALUE_COMMAND: usize = 0;
+/// `terminal_input`: the command (TIOCSTI or TIOCLINUX).
+pub const TERMINAL_VALUE_COMMAND: usize = 0;
+
 /// `kernel_log`: the action (SYSLOG_ACTION_* of include/linux/syslog.h).
 pub const KERNEL_LOG_VALUE_ACTION: usize = 0;
 

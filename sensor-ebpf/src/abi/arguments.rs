@@ -144,6 +144,21 @@ arguments! {
     }
     /// `int security_socket_listen(struct socket *sock, int backlog)`
     socket_listen: SocketListenArguments = "security_socket_listen" { socket: "sock" "socket", }
+    /// `int security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`
+    socket_bind: SocketBindArguments = "security_socket_bind" {
+        socket: "sock" "socket",
+        address: "address" "",
+    }
+    /// `int reboot_pid_ns(struct pid_namespace *pid_ns, int cmd)`
+    power_control: PowerControlArguments = "reboot_pid_ns" {
+        namespace: "pid_ns" "pid_namespace",
+        command: "cmd" "",
+    }
+    /// `long tty_ioctl(struct file *file, unsigned int cmd, unsigned long arg)`
+    terminal_input: TerminalInputArguments = "tty_ioctl" {
+        file: "file" "file",
+        command: "cmd" "",
+    }
     /// `int security_syslog(int type)`
     kernel_log: KernelLogArguments = "security_syslog" { action: "type" "", }
     /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`

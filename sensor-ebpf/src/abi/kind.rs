@@ -105,6 +105,9 @@ kinds! {
     Sweep = 32 "sweep" Critical "The sweep over /proc found a process of a container changed, without an event that tells how. Made in user space."
     FilesystemParameter = 33 "filesystem_parameter" Critical "A parameter was given to a file system that is set up in a container's own user namespace: the first one, and the 128th."
     SocketListen = 34 "socket_listen" Critical "A process of a container begins to listen on a TCP port."
+    PowerControl = 35 "power_control" Critical "A process of a container asked for a reboot or halt, of the node or of its pid namespace."
+    TerminalInput = 36 "terminal_input" Critical "A process of a container put keystrokes into a terminal."
+    SocketBind = 37 "socket_bind" Critical "A process of a container chose the algorithm of a socket of the kernel's cryptography."
 }
 
 // Numbers without gaps: the counters are indexed by them.

@@ -85,3 +85,29 @@ fn kernel_log<W: Way>(way: &W) {
     action.value(KERNEL_LOG_VALUE_ACTION, action_type);
     action.send();
 }
+
+entries!(socket_bind => socket_bind_lsm, socket_bind_fentry, socket_bind_kprobe);
+
+/// Where `struct sockaddr_alg` (include/uapi/linux/if_alg.h) holds the kind and the name of the algorithm.
+const ALGORITHM_TYPE: usize = 2;
+const ALGORITHM_NAME: usize = 24;
+
+/// `security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`: the address was copied from user
+/// memory. Of AF_ALG it names the algorithm.
+#[inline(always)]
+fn socket_bind<W: Way>(way: &W) {
+    let socket = Structure::<Probed>::new(argument!(way, socket_bind.socket) as *const u8);
+    let address = argument!(way, socket_bind.address) as *const u8;
+    let Some(tally) = seen(EventKind::SocketBind) else { return };
+    let sock = Structure::<Probed>::new(socket.pointer(offset!(socket.sk)));
+    let family = u64::from(sock.field::<u16>(offset!(sock.family)));
+    if family != FAMILY_ALG || !is_contained(current()) {
+        tally.filtered();
+        return;
+    }
+    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    action.value(SOCKET_VALUE_FAMILY, family);
+    action.text(address.wrapping_add(ALGORITHM_TYPE));
+    action.other_text(address.wrapping_add(ALGORITHM_NAME));
+    action.send();
+}

@@ -7,9 +7,9 @@ use sensor_ebpf::abi::{
     MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS,
     MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK, NAME_UNLINK, NAME_VALUE_OPERATION,
     NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS,
-    PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SPLICE_VALUE_LENGTH,
-    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
-    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, POWER_VALUE_COMMAND, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
+    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use std::net::IpAddr;
@@ -113,6 +113,15 @@ impl<'a> ActionView<'a> {
             Field::ContainerDuration => {
                 let age = self.attributed.event.time.saturating_sub(self.attributed.container?.created);
                 Value::Number(i64::try_from(age).unwrap_or(i64::MAX))
+            }
+            Field::PowerCommand => Value::Text(power_command(action)?.as_bytes()),
+            Field::PowerHost => {
+                let pid = self.of_kind(EventKind::PowerControl)?.target_namespaces.pid;
+                Value::Bool(pid != 0 && pid == self.facts.host_namespaces.pid)
+            }
+            Field::SocketAlgorithm => {
+                self.of_kind(EventKind::SocketBind)?;
+                bytes(&action.other_text)
             }
             Field::KernelLogAction => Value::Text(kernel_log_action(action)?.as_bytes()),
             Field::UnixPeerPid => {
@@ -485,6 +494,19 @@ pub fn listen_address(action: &Action) -> Option<IpAddr> {
         return Some(IpAddr::from([first, second, third, fourth]));
     }
     Some(IpAddr::from(bytes).to_canonical())
+}
+
+/// What reboot(2) is asked for (LINUX_REBOOT_CMD_* of include/uapi/linux/reboot.h); `None` for other actions.
+pub fn power_command(action: &Action) -> Option<&'static str> {
+    (action.kind == EventKind::PowerControl).then(|| match action.values[POWER_VALUE_COMMAND] {
+        0x0123_4567 => "restart",
+        0xcdef_0123 => "halt",
+        0x4321_fedc => "power_off",
+        0xa1b2_c3d4 => "restart2",
+        0xd000_fce2 => "suspend",
+        0x4558_4543 => "kexec",
+        _ => "other",
+    })
 }
 
 /// What is done with the kernel's log (SYSLOG_ACTION_* of include/linux/syslog.h); `None` for other actions.

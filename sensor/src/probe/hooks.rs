@@ -306,6 +306,31 @@ pub const HOOKS: &[Hook] = &[
         needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.", "sock."],
     },
     Hook {
+        name: "socket_bind",
+        kind: EventKind::SocketBind,
+        ways: &[
+            lsm("socket_bind_lsm", "socket_bind", "security_socket_bind"),
+            fentry("socket_bind_fentry", "security_socket_bind"),
+            kprobe("socket_bind_kprobe", "security_socket_bind"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.", "sock.__sk_common.skc_family"],
+    },
+    Hook {
+        name: "power_control",
+        kind: EventKind::PowerControl,
+        ways: &[
+            fentry("power_control_fentry", "reboot_pid_ns"),
+            kprobe("power_control_kprobe", "reboot_pid_ns"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "terminal_input",
+        kind: EventKind::TerminalInput,
+        ways: &[fentry("terminal_input_fentry", "tty_ioctl"), kprobe("terminal_input_kprobe", "tty_ioctl")],
+        needs: FILE,
+    },
+    Hook {
         name: "filesystem_parameter",
         kind: EventKind::FilesystemParameter,
         ways: &[

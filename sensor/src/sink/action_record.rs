@@ -7,7 +7,8 @@ use sensor_ebpf::abi::{
     OPEN_VALUE_MODE, PARAMETER_VALUE_COUNT, PARAMETER_VALUE_USER_NAMESPACE_LEVEL, PERF_VALUE_CONFIG,
     PERF_VALUE_TYPE, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_PROTOCOL, SOCKET_VALUE_TYPE,
     SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
-    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, TERMINAL_VALUE_COMMAND, UNIX_VALUE_PEER_PID,
+    VALUE_USER_NAMESPACE_LEVEL,
 };
 
 use super::json::{Map, Value};
@@ -19,6 +20,7 @@ use crate::event::EventKind;
 use crate::judge::action_facts::{
     NAMESPACE_FLAGS, attribute_changes, bpf_program_type, by_flag, device_type, file_capabilities, file_type,
     kernel_log_action, listen_address, module_source, name_operation, on_root_filesystem, perf_scope,
+    power_command,
 };
 use crate::text::lossless;
 
@@ -229,6 +231,17 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
             part.insert("family", values[LISTEN_VALUE_FAMILY].into());
             part.insert("port", values[LISTEN_VALUE_PORT].into());
             part.insert("address", listen_address(action).map(|address| address.to_string()).into());
+        }
+        EventKind::PowerControl => {
+            part.insert("power_command", power_command(action).into());
+            part.insert("pid_namespace", action.target_namespaces.pid.into());
+        }
+        EventKind::TerminalInput => {
+            part.insert("ioctl", values[TERMINAL_VALUE_COMMAND].into());
+        }
+        EventKind::SocketBind => {
+            part.insert("family", values[SOCKET_VALUE_FAMILY].into());
+            part.insert("algorithm", lossless(&action.other_text).into());
         }
         EventKind::KernelLog => {
             part.insert("log_action", kernel_log_action(action).into());

@@ -61,6 +61,41 @@ pub fn afalg(_: &[OsString]) -> Outcome {
     Ok(0)
 }
 
+/// Binds a socket of the kernel's cryptography to an algorithm; what the kernel says to it does not matter.
+pub fn afalg_bind(operands: &[OsString]) -> Outcome {
+    // `struct sockaddr_alg`: family, type (14), feature, mask, name (64).
+    let mut address = [0_u8; 88];
+    address[..2].copy_from_slice(&(libc::AF_ALG as u16).to_ne_bytes());
+    for (operand, place) in operands.iter().zip([2..15, 24..87]) {
+        let bytes = operand.as_encoded_bytes();
+        let length = bytes.len().min(place.len());
+        address[place][..length].copy_from_slice(&bytes[..length]);
+    }
+    // SAFETY: the call takes no memory arguments.
+    let socket = owned(unsafe { libc::socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0) })?;
+    // SAFETY: the address outlives the call and its length is given.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), address.as_ptr().cast(), address.len() as u32) };
+    println!("bound: {result}");
+    Ok(0)
+}
+
+/// Asks for a restart or halt, in a pid namespace of its own only: there it ends that one.
+pub fn reboot(operands: &[OsString]) -> Outcome {
+    // `PROC_PID_INIT_INO` of include/linux/proc_ns.h
+    const HOST: &str = "pid:[4026531836]";
+    if std::fs::read_link("/proc/self/ns/pid")?.as_os_str() == HOST {
+        return Err(io::Error::other("this is the host's pid namespace: the machine would go down"));
+    }
+    let command = match operands[0].to_str() {
+        Some("RESTART") => libc::LINUX_REBOOT_CMD_RESTART,
+        Some("HALT") => libc::LINUX_REBOOT_CMD_HALT,
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "RESTART or HALT")),
+    };
+    // SAFETY: the command takes no memory arguments.
+    check(unsafe { libc::reboot(command) }.into())?;
+    Ok(0)
+}
+
 /// Loads a module from memory.
 pub fn init_module(operands: &[OsString]) -> Outcome {
     let module = std::fs::read(&operands[0])?;

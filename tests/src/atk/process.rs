@@ -20,6 +20,29 @@ pub fn ptrace_attach(operands: &[OsString]) -> Outcome {
     Ok(0)
 }
 
+/// Makes a terminal of its own and types TEXT into it from the wrong side. Kernels may forbid it; the attempt counts.
+pub fn type_into_terminal(operands: &[OsString]) -> Outcome {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: the call takes no memory arguments.
+    let master = owned(unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY) })?;
+    let mut name = [0; 64];
+    // SAFETY: the descriptor is open; the name has room for `name.len()` bytes.
+    unsafe {
+        check(libc::grantpt(master.as_raw_fd()).into())?;
+        check(libc::unlockpt(master.as_raw_fd()).into())?;
+        check((-libc::ptsname_r(master.as_raw_fd(), name.as_mut_ptr(), name.len())).into())?;
+    }
+    // SAFETY: the name is a C string now.
+    let terminal = owned(unsafe { libc::open(name.as_ptr(), libc::O_RDWR | libc::O_NOCTTY) })?;
+    let mut taken = 0;
+    for byte in operands[0].as_encoded_bytes() {
+        // SAFETY: the request reads one byte, which outlives the call.
+        taken += i32::from(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, byte) } == 0);
+    }
+    println!("typed, {taken} taken");
+    Ok(0)
+}
+
 /// Enters the mount and pid namespaces of a process through a pidfd, without opening anything in /proc, and starts a
 /// program there.
 pub fn pidfd_setns(operands: &[OsString]) -> Outcome {
