@@ -18,7 +18,7 @@ use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
 use super::runtime::{Order, RuntimeSet, device_number};
-use super::servers::Server;
+use super::servers::{Listeners, Server};
 use super::sweep::{Place, Sweep, SweepCounters, Watched};
 use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
 use super::{seed, subpath};
@@ -128,13 +128,14 @@ impl Attributor {
     /// Reads what was running before the sensor. Call it after the hooks are attached, so that nothing falls between.
     pub fn seed(&mut self) {
         self.containers.seed();
+        let mut listeners = Listeners::default();
         for pid in seed::process_ids(&self.options.proc) {
-            self.seed_process(pid);
+            self.seed_process(pid, &mut listeners);
         }
         self.containers.seeded();
     }
 
-    fn seed_process(&mut self, pid: u32) {
+    fn seed_process(&mut self, pid: u32, listeners: &mut Listeners) {
         let Some(seed::Seeded { mut process, cgroup }) = seed::read(&self.options.proc, pid) else { return };
         let file = process.image.file;
         let is_runtime = self.runtime.contains(file.device, file.inode);
@@ -153,6 +154,8 @@ impl Attributor {
                 {
                     image.drift = Drift::VolumeChanged;
                 }
+                let network = process.namespaces.network;
+                process.server = listeners.port(&self.options.proc, pid, network).map(Server::new);
                 Origin::Container(handle)
             }
             None => Origin::Host,

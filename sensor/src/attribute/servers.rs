@@ -4,6 +4,9 @@
 //! server starts is what an attacker gets from a fault in it.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Generations below the one that listens which still count as the server's work.
@@ -53,9 +56,81 @@ impl Habits {
     }
 }
 
+/// Descriptors of a process that are looked at.
+const DESCRIPTORS: usize = 1024;
+/// Bytes read of a table of sockets.
+const TABLE_BYTES: u64 = 1 << 20;
+/// `TCP_LISTEN` of include/net/tcp_states.h, as /proc/PID/net/tcp writes it.
+const LISTENING: &str = "0A";
+
+/// Who listens already when the sensor starts. The table of each network namespace is read once.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    tables: HashMap<u32, HashMap<u64, u16>>,
+}
+
+impl Listeners {
+    /// The TCP port on which a process in a network namespace listens; the first one that its descriptors show.
+    pub fn port(&mut self, proc: &Path, pid: u32, network_namespace: u32) -> Option<u16> {
+        let folder = proc.join(pid.to_string());
+        let listening = self.tables.entry(network_namespace).or_insert_with(|| {
+            ["net/tcp", "net/tcp6"].iter().flat_map(|table| listeners(&read(&folder.join(table)))).collect()
+        });
+        if listening.is_empty() {
+            return None;
+        }
+        let links = std::fs::read_dir(folder.join("fd")).ok()?.flatten().take(DESCRIPTORS);
+        links.filter_map(|entry| std::fs::read_link(entry.path()).ok()).find_map(|link| {
+            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+            listening.get(&inode).copied()
+        })
+    }
+}
+
+fn read(path: &Path) -> String {
+    let mut text = String::new();
+    if let Ok(file) = File::open(path) {
+        // What does not fit, or is no text, is not looked at.
+        let _ = file.take(TABLE_BYTES).read_to_string(&mut text);
+    }
+    text
+}
+
+/// Inodes and ports of listening sockets in a table of /proc/PID/net (proc_pid_net(5)).
+fn listeners(table: &str) -> Vec<(u64, u16)> {
+    let socket = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        if fields.get(3) != Some(&LISTENING) {
+            return None;
+        }
+        let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
+        Some((fields.get(9)?.parse().ok()?, port))
+    };
+    table.lines().filter_map(socket).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn listening_sockets_are_told_from_connections() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 4711 1 0 100 0 0 10 0\n\
+            1: 0100007F:1F90 0100007F:A1B2 01 00000000:00000000 00:00000000 00000000  1000 0 4712 1 0 20 4 30 10 -1\n\
+            2: broken\n";
+        assert_eq!(listeners(table), [(4711, 8080)]);
+    }
+
+    #[test]
+    fn a_listener_of_this_process_is_found() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        // Others of this test program may listen too; what is found must be one of its own.
+        let mut listeners = Listeners::default();
+        let port = listeners.port(Path::new("/proc"), std::process::id(), 1);
+        assert!(port.is_some_and(|port| port != 0), "{port:?} {listener:?}");
+        assert_eq!(listeners.port(Path::new("/proc"), u32::MAX, 2), None);
+    }
 
     #[test]
     fn descendants_serve_for_a_few_generations() {
