@@ -102,6 +102,13 @@ pub struct ContainerSpec {
     pub oddities: u32,
 }
 
+/// Whether a security label, as /proc/PID/attr/current shows it, confines nobody: `unconfined` of AppArmor, a domain
+/// `unconfined_t` of SELinux.
+pub fn is_unconfined(label: &str) -> bool {
+    let label = label.trim_end_matches(['\0', '\n']);
+    label == "unconfined" || label.split(':').nth(2).is_some_and(|domain| domain == "unconfined_t")
+}
+
 impl ContainerSpec {
     /// Reads `config.json` below the host's root.
     ///

@@ -109,6 +109,8 @@ pub struct Standing {
     pub root: (u64, u32),
     /// Number of its threads.
     pub threads: u32,
+    /// Its security label, empty where there is none.
+    pub security_label: String,
 }
 
 /// Looks at a process; `None` if it is gone, or its number belongs to another one before or after.
@@ -131,6 +133,9 @@ pub fn standing(proc: &Path, key: ProcessKey) -> Option<Standing> {
         no_new_privileges: number("NoNewPrivs:").unwrap_or(0) != 0,
         root: root_folder(&folder.join("root")),
         threads: number("Threads:").unwrap_or(0),
+        security_label: read_file(&folder.join("attr/current"))
+            .map(|label| String::from_utf8_lossy(&label).trim_end_matches(['\0', '\n']).to_owned())
+            .unwrap_or_default(),
     };
     is_it().map(|()| standing)
 }

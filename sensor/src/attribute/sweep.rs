@@ -13,7 +13,7 @@ use sensor_ebpf::abi::SUBJECT_NO_NEW_PRIVILEGES;
 use super::known::KnownCredentials;
 use super::process::Process;
 use super::seed::{self, Standing};
-use super::{Baseline, ContainerHandle};
+use super::{Baseline, ContainerHandle, oci};
 use crate::action::{Action, Subject};
 use crate::event::{Body, Event, EventKind, Namespaces, ProcessKey};
 
@@ -161,8 +161,15 @@ fn is_changed(watched: &Watched<'_>, found: &Standing, cgroup_id: u64, place: &P
     });
     stronger
         || weaker
+        || lost_its_label(watched.container, &found.security_label)
         || (cgroup_id != 0 && cgroup_id != process.cgroup_id)
         || is_in_other_namespaces(&process.namespaces, &found.namespaces)
+}
+
+/// Whether the container's spec names a security label and the process runs under none.
+pub fn lost_its_label(container: &ContainerHandle, label: &str) -> bool {
+    let given = container.container().and_then(|container| container.spec.security_label.as_deref());
+    given.is_some_and(|given| !oci::is_unconfined(given)) && oci::is_unconfined(label)
 }
 
 fn is_in_other_namespaces(known: &Namespaces, found: &Namespaces) -> bool {
@@ -194,11 +201,9 @@ fn event(watched: &Watched<'_>, found: Standing, cgroup_id: u64, place: &Place<'
         root_device: found.root.1,
         rung: 0,
     };
-    Event {
-        time: now,
-        read_failed: false,
-        body: Body::Action(Box::new(Action::of(EventKind::Sweep, subject))),
-    }
+    let mut action = Action::of(EventKind::Sweep, subject);
+    action.text = found.security_label.into_bytes();
+    Event { time: now, read_failed: false, body: Body::Action(Box::new(action)) }
 }
 
 #[cfg(test)]
@@ -206,6 +211,7 @@ mod tests {
     use std::fs;
     use std::sync::Arc;
 
+    use super::super::container::{Container, ContainerRuntime};
     use super::super::process::{Origin, RuntimeRole};
     use super::super::seed::root_folder;
     use super::*;
@@ -343,6 +349,32 @@ mod tests {
         assert_eq!(subject(&proc.sweep()).seccomp_mode, 0);
         proc.status(65532, 0, 2, 0);
         assert!(!subject(&proc.sweep()).no_new_privileges());
+    }
+
+    #[test]
+    fn a_label_that_is_lost_is_told_where_the_spec_gave_one() {
+        let proc = Proc::new();
+        fs::create_dir(proc.process().join("attr")).expect("folder");
+        fs::write(proc.process().join("attr/current"), "unconfined\n").expect("write");
+        assert!(proc.sweep().is_empty(), "no spec");
+        let label = Some("cri-containerd.apparmor.d".to_owned());
+        let spec = oci::ContainerSpec { security_label: label, ..oci::ContainerSpec::default() };
+        proc.handle.set_container(Arc::new(Container {
+            id: "c1".to_owned(),
+            name: "c1".to_owned(),
+            image: None,
+            image_digest: None,
+            runtime: ContainerRuntime::Runc,
+            privileged: false,
+            pod: None,
+            bundle: std::path::PathBuf::new(),
+            spec: Arc::new(spec),
+        }));
+        let events = proc.sweep();
+        assert!(subject(&events).process == KEY);
+        fs::write(proc.process().join("attr/current"), "cri-containerd.apparmor.d (enforce)\n")
+            .expect("write");
+        assert!(proc.sweep().is_empty());
     }
 
     #[test]

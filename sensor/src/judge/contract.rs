@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::attribute::known::KnownCredentials;
+use crate::attribute::sweep;
 use crate::attribute::{Attributed, Baseline, ContainerHandle, Entry, RuntimeRole};
 use crate::capability;
 use crate::event::{Body, Credentials, EventKind, Namespaces, ProcessKey};
@@ -45,6 +46,8 @@ pub enum Clause {
     Seccomp,
     /// It runs without no_new_privs, which its container started with.
     NoNewPrivileges,
+    /// It runs without a security label, which its container's spec names.
+    SecurityLabel,
     /// Its root folder is the host's.
     Root,
     /// It holds credentials that nothing which was seen of it explains.
@@ -61,6 +64,7 @@ impl Clause {
             Self::Capabilities => "capabilities",
             Self::Seccomp => "seccomp",
             Self::NoNewPrivileges => "no_new_privileges",
+            Self::SecurityLabel => "security_label",
             Self::Root => "root",
             Self::Credentials => "credentials",
         }
@@ -76,6 +80,7 @@ impl Clause {
             Self::Capabilities => 1 << 2,
             Self::Seccomp => 1 << 3,
             Self::NoNewPrivileges => 1 << 4,
+            Self::SecurityLabel => 1 << 7,
             Self::Root => 1 << 5,
             Self::Credentials => 1 << 6,
         }
@@ -242,6 +247,16 @@ impl ContractJudge {
         standing: &Standing<'_>,
     ) {
         let Some(spec) = container.container().map(|container| &container.spec) else { return };
+        if let (Body::Action(action), Some(given)) = (&attributed.event.body, &spec.security_label)
+            && action.kind == EventKind::Sweep
+            && sweep::lost_its_label(container, &String::from_utf8_lossy(&action.text))
+        {
+            self.broken(
+                Clause::SecurityLabel,
+                given.clone(),
+                String::from_utf8_lossy(&action.text).into_owned(),
+            );
+        }
         // The first program must have what the spec promised: a runtime that was tricked did not give it.
         let first = attributed.exec.as_ref().is_some_and(|exec| exec.entry == Entry::Entrypoint);
         for (kind, clause, pick) in NAMESPACES.into_iter().filter(|_| first) {

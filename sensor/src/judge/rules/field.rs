@@ -235,7 +235,7 @@ fields! {
     TargetExepath "target.exepath" Text None "Executable of the other process.",
     TargetContainerId "target.container_id" Text None "Container of the other process; host outside containers.",
     TargetSameContainer "target.same_container" Bool None "Both processes were born in the same container, or both on the host.",
-    ContractBroken "contract.broken" List None "What of its container's contract a process breaks: mount_namespace, pid_namespace, network_namespace, ipc_namespace, uts_namespace, cgroup_namespace, time_namespace, user_namespace, cgroup, user_namespace_level, capabilities, seccomp, no_new_privileges, root, credentials. Told once of each process and program.",
+    ContractBroken "contract.broken" List None "What of its container's contract a process breaks: mount_namespace, pid_namespace, network_namespace, ipc_namespace, uts_namespace, cgroup_namespace, time_namespace, user_namespace, cgroup, user_namespace_level, capabilities, seccomp, no_new_privileges, root, security_label, credentials. Told once of each process and program.",
     ContractAllowed "contract.allowed" Text None "What the contract says of that.",
     ContractFound "contract.found" Text None "What was found.",
     CredentialGained "credential.gained" List None "Capabilities that a credential change added to the permitted or effective set.",
