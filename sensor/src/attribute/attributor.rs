@@ -138,7 +138,7 @@ impl Attributor {
     fn seed_process(&mut self, pid: u32, listeners: &mut Listeners) {
         let Some(seed::Seeded { mut process, cgroup }) = seed::read(&self.options.proc, pid) else { return };
         let file = process.image.file;
-        let is_runtime = self.runtime.contains(file.device, file.inode);
+        let is_runtime = self.runtime.contains(&file);
         process.cgroup_id = self.containers.seeded_cgroup(pid);
         let found = self
             .containers
@@ -302,9 +302,8 @@ impl Attributor {
         let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
         let (moved_role, entered_container) = self.moved(action);
         let target = action.target.and_then(|key| self.processes.get(key));
-        let is_runtime = |file: &Option<ActionFile>| {
-            file.as_ref().is_some_and(|file| self.runtime.contains(file.facts.device, file.facts.inode))
-        };
+        let is_runtime =
+            |file: &Option<ActionFile>| file.as_ref().is_some_and(|file| self.runtime.contains(&file.facts));
         let runtime_file =
             is_runtime(&action.file) || action.kind == EventKind::FileName && is_runtime(&action.other_file);
         ActionFacts {
@@ -347,7 +346,7 @@ impl Attributor {
         let peer = self.processes.by_number(pid)?;
         let file = peer.image.file;
         let at_home = peer.namespaces.mount == self.host.mount;
-        Some((Arc::clone(&peer.image), at_home && self.runtime.contains(file.device, file.inode)))
+        Some((Arc::clone(&peer.image), at_home && self.runtime.contains(&file)))
     }
 
     /// Where the node has a file; looked up for containers' actions, which are rare, and not by the name they used.
@@ -464,10 +463,10 @@ impl Attributor {
         let was_runtime = process.role != RuntimeRole::None;
         let on_host = exec.namespaces.mount == self.host.mount;
         if on_host {
-            self.runtime.learn(&exec.exe, exec.file.device, exec.file.inode);
+            self.runtime.learn(&exec.exe, &exec.file);
         }
         let file = &exec.file;
-        process.role = if on_host && self.runtime.contains(file.device, file.inode) {
+        process.role = if on_host && self.runtime.contains(file) {
             RuntimeRole::Runtime
         } else if on_host && was_runtime && (file.has_no_parent() || file.on_foreign_mount()) {
             RuntimeRole::Setup
@@ -507,7 +506,7 @@ impl Attributor {
         let own = process.image.key.is_some().then_some((process.key, &process.image));
         let ancestors = process.ancestors.iter().map(|ancestor| (ancestor.key, &ancestor.image));
         own.into_iter().chain(ancestors).find_map(|(key, image)| {
-            if !self.runtime.contains(image.file.device, image.file.inode) {
+            if !self.runtime.contains(&image.file) {
                 return None;
             }
             let order = Order::of(&image.args)?;

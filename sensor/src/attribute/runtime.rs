@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::host::HostRoot;
-use crate::event::Args;
+use crate::event::{Args, FileFacts};
 
 /// Binaries of container runtimes, wherever packages put them. Only these folders of the node itself count.
 const FOLDERS: [&str; 8] = [
@@ -42,10 +42,17 @@ const NAMES: [&str; 19] = [
 
 /// Inodes of the runtime set.
 pub struct RuntimeSet {
-    inodes: foldhash::HashSet<(u32, u64)>,
+    inodes: foldhash::HashMap<(u32, u64), Stamp>,
     /// Those that came since they were last taken.
     learnt: Vec<(u32, u64)>,
     extra: Vec<PathBuf>,
+}
+
+/// What tells a binary from another file that got its inode number after it was removed, by an upgrade for example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    modify_time: i64,
 }
 
 impl RuntimeSet {
@@ -53,12 +60,13 @@ impl RuntimeSet {
     pub fn discover(root: &HostRoot, extra: &[PathBuf]) -> Self {
         let known =
             FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| Path::new(folder).join(name)));
-        let mut inodes = foldhash::HashSet::default();
+        let mut inodes = foldhash::HashMap::default();
         for path in known.chain(extra.iter().cloned()) {
             if let Ok(metadata) = root.path(&path).metadata()
                 && metadata.is_file()
             {
-                inodes.insert((device_number(metadata.dev()), metadata.ino()));
+                let stamp = Stamp { size: metadata.size(), modify_time: metadata.mtime() };
+                inodes.insert((device_number(metadata.dev()), metadata.ino()), stamp);
             }
         }
         Self { inodes, learnt: Vec::new(), extra: extra.to_vec() }
@@ -76,19 +84,26 @@ impl RuntimeSet {
 
     /// Device and inode of each.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.inodes.iter().copied()
+        self.inodes.keys().copied()
     }
 
-    /// Whether an inode belongs to the set. `device` is the kernel's `s_dev`.
-    pub fn contains(&self, device: u32, inode: u64) -> bool {
-        self.inodes.contains(&(device, inode))
+    /// Whether a file belongs to the set: by its inode, and by size or change of content as they were known. Whoever
+    /// changes a binary changes the one or the other first, but is told by then.
+    pub fn contains(&self, file: &FileFacts) -> bool {
+        self.inodes
+            .get(&(file.device, file.inode))
+            .is_some_and(|known| known.size == file.size || known.modify_time == file.modify_time)
     }
 
     /// Takes in the new inode of a known binary after a package upgrade: a process in the node's own mount namespace ran
     /// it from its own place, which only root on the node can write.
-    pub fn learn(&mut self, path: &[u8], device: u32, inode: u64) {
-        if self.is_place(path) && self.inodes.insert((device, inode)) {
-            self.learnt.push((device, inode));
+    pub fn learn(&mut self, path: &[u8], file: &FileFacts) {
+        if !self.is_place(path) {
+            return;
+        }
+        let key = (file.device, file.inode);
+        if self.inodes.insert(key, Stamp { size: file.size, modify_time: file.modify_time }).is_none() {
+            self.learnt.push(key);
         }
     }
 
@@ -175,16 +190,29 @@ mod tests {
             RuntimeSet::discover(&HostRoot(folder.path().to_owned()), &[PathBuf::from("/opt/my/shim")]);
         let metadata = path.metadata().expect("there");
         assert_eq!(set.len(), 1);
-        assert!(set.contains(device_number(metadata.dev()), metadata.ino()));
+        let facts = FileFacts {
+            device: device_number(metadata.dev()),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modify_time: metadata.mtime(),
+            ..FileFacts::default()
+        };
+        assert!(set.contains(&facts));
+        assert!(set.contains(&FileFacts { modify_time: 1, ..facts }), "touched");
+        assert!(
+            !set.contains(&FileFacts { modify_time: 1, size: 1 << 40, ..facts }),
+            "another file with its number"
+        );
 
-        set.learn(b"/tmp/runc", 1, 1);
-        set.learn(b"/usr/bin/runcX", 1, 2);
-        set.learn(b"runc", 1, 3);
+        let file = |inode| FileFacts { device: 1, inode, size: 9, modify_time: 9, ..FileFacts::default() };
+        set.learn(b"/tmp/runc", &file(1));
+        set.learn(b"/usr/bin/runcX", &file(2));
+        set.learn(b"runc", &file(3));
         assert_eq!(set.len(), 1, "a name is not a place");
-        set.learn(b"/usr/bin/runc", 1, 4);
-        set.learn(b"/opt/my/shim", 1, 5);
-        set.learn(b"/opt/my/shim", 1, 5);
-        assert!(set.contains(1, 4) && set.contains(1, 5));
+        set.learn(b"/usr/bin/runc", &file(4));
+        set.learn(b"/opt/my/shim", &file(5));
+        set.learn(b"/opt/my/shim", &file(5));
+        assert!(set.contains(&file(4)) && set.contains(&file(5)));
         assert_eq!(set.take_learnt(), [(1, 4), (1, 5)]);
         assert!(set.take_learnt().is_empty());
     }
