@@ -80,9 +80,17 @@ fn observe(bench: &Bench, sensor: &Sensor, scenario: &Scenario) -> Result<(Statu
     Ok((Status::Failed, format!("{}\nrecords: {}", failures.join("\n"), file.display())))
 }
 
+/// Executions of a marker. The kernel skips a program that still runs on the same processor, which `events_missed_total`
+/// counts; a marker that met this is executed again.
+const MARKERS: u32 = 3;
+
 /// Executes a marker and waits until it is in the log: then everything before it is there too, as lineage
 /// events keep their order.
 fn mark_end(sensor: &Sensor, id: &str, start: usize) -> Result<()> {
+    (1..MARKERS).find_map(|_| mark(sensor, id, start).ok()).map_or_else(|| mark(sensor, id, start), Ok)
+}
+
+fn mark(sensor: &Sensor, id: &str, start: usize) -> Result<()> {
     let marker = format!("end-of-{id}-{}", host::random_hex(4)?);
     Command::new("/bin/true").arg(&marker).status().context("/bin/true")?;
     let is_marker = |record: &Value| {
@@ -90,7 +98,7 @@ fn mark_end(sensor: &Sensor, id: &str, start: usize) -> Result<()> {
         record["kind"] == "exec"
             && arguments.is_some_and(|arguments| arguments.iter().any(|argument| argument == &*marker))
     };
-    let limit = Duration::from_secs(15) * host::patience();
+    let limit = Duration::from_secs(5) * host::patience();
     sensor.log.wait_for(start, limit, is_marker).context("the exec that marks the scenario's end")
 }
 
