@@ -34,6 +34,14 @@ pub fn off_the_rung(hooks: &BTreeMap<String, String>, forced: &str) -> Vec<Strin
     complaints
 }
 
+/// Hooks that fell back to a kprobe although this kernel takes trampolines: one that it refuses costs more on every node,
+/// and nothing else would tell.
+pub fn fell_back(hooks: &BTreeMap<String, String>) -> Vec<String> {
+    let has_trampolines = hooks.values().any(|rung| rung == "fentry");
+    let fallen = hooks.iter().filter(|(_, rung)| has_trampolines && *rung == "kprobe");
+    fallen.map(|(hook, _)| format!("`{hook}` is attached by kprobe although others are by fentry")).collect()
+}
+
 /// Attached hooks that no scenario names among its needs: nothing would tell that they are dead.
 pub fn untested(hooks: &BTreeMap<String, String>, scenarios: &[Scenario]) -> Vec<String> {
     let named =
@@ -61,6 +69,13 @@ mod tests {
         );
         assert_eq!(off_the_rung(&hooks(&[("exec", "tp_btf")]), "lsm"), ["no hook is attached by lsm"]);
         assert_eq!(off_the_rung(&taken, "magic"), ["`magic` is no rung"]);
+    }
+
+    #[test]
+    fn a_trampoline_that_was_refused_is_named() {
+        let fallen = hooks(&[("exec", "tp_btf"), ("file_open", "kprobe"), ("ptrace", "fentry")]);
+        assert_eq!(fell_back(&fallen), ["`file_open` is attached by kprobe although others are by fentry"]);
+        assert!(fell_back(&hooks(&[("exec", "tp_btf"), ("file_open", "kprobe")])).is_empty());
     }
 
     #[test]

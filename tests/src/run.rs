@@ -34,8 +34,9 @@ pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
     };
     let mut sensor = Sensor::start(&settings)?;
     set.report.set_hooks(&sensor.hooks);
-    if let Some(rung) = &arguments.attach {
-        set.report.check("hooks-rung", hooks::off_the_rung(&sensor.hooks, rung));
+    match &arguments.attach {
+        Some(rung) => set.report.check("hooks-rung", hooks::off_the_rung(&sensor.hooks, rung)),
+        None => set.report.check("hooks-best", hooks::fell_back(&sensor.hooks)),
     }
     set.report.timed_check("sensor-ready", checks::readiness(&sensor), sensor.ready_after);
     set.each(|scenario| observe(&set.bench, &sensor, scenario));

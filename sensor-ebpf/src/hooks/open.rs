@@ -22,7 +22,8 @@ entries!(file_open => file_open_lsm, file_open_fentry, file_open_kprobe);
 /// `security_file_open(struct file *file)`, unchanged from 5.10 to 7.2.
 #[inline(always)]
 fn file_open<W: Way>(way: &W) {
-    let file = argument!(way, file_open.file) as *const u8;
+    // Copied, because kernels before 6.3 take no typed pointer for the number that a global function wants.
+    let file = argument!(way, file_open.file, copied_argument) as *const u8;
     let Some(tally) = seen(EventKind::FileOpen) else { return };
     let task = current();
     // overlayfs opens the file below a second time, with its own credentials.
