@@ -1,15 +1,19 @@
 //! Puts action records together: who acts is the same for all, what it is about is added by each hook.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use sensor_ebpf::abi::{
-    ACTION_TEXTS, ACTION_VALUES, ActionRecord, FileFacts, MISSING, PLAIN_TEXT_MAX, RESULT_NOT_KNOWN,
+    ACTION_TEXTS, ACTION_VALUES, ActionRecord, FILE_OUTSIDE_ROOT, FileFacts, MISSING, PLAIN_TEXT_MAX,
     SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
     Subject, TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
+use crate::bounds::opaque;
 use crate::contained::is_contained;
 use crate::emit::{ActionScratch, Tally};
+use crate::entries::Entered;
 use crate::file::{File, read_inode, root_folder};
 use crate::kernel::{Cred, Probed, Structure, Task, offset};
 use crate::maps::ACTION_SCRATCH;
@@ -20,6 +24,8 @@ use crate::path::{Place, Walker, walk};
 pub const SLOTS_PER_CPU: u32 = 2;
 /// Longest of further arguments.
 const ARGUMENT_MAX: u32 = 256;
+/// Mask of the lengths that [`Action::user_bytes`] takes.
+const BYTES_MASK: u64 = 127;
 
 /// One record's work space.
 #[repr(C)]
@@ -60,6 +66,12 @@ impl Action {
     /// Claims work space and fills in who acts. `None`, counted, if there is none.
     #[inline(always)]
     pub fn begin(tally: Tally, rung: u32) -> Option<Self> {
+        Self::begin_entered(tally, Entered::by(rung))
+    }
+
+    /// The same, with what is known of the outcome.
+    #[inline(always)]
+    pub fn begin_entered(tally: Tally, entered: Entered) -> Option<Self> {
         let owner = bpf_get_current_pid_tgid() | 1 << 63;
         // SAFETY: the helper takes no arguments.
         let first = unsafe { bpf_get_smp_processor_id() } * SLOTS_PER_CPU;
@@ -90,8 +102,8 @@ impl Action {
         let header = action.tally.header(0);
         let record = action.record();
         record.header = header;
-        record.result = RESULT_NOT_KNOWN;
-        read_subject(&mut record.subject, rung);
+        record.result = entered.result;
+        read_subject(&mut record.subject, entered.rung);
         Some(action)
     }
 
@@ -152,22 +164,24 @@ impl Action {
         record.other_file.flags |= flags;
     }
 
+    /// The file it is about, with its path from the top of all mounts: a process's new root folder, which from its own
+    /// place is always `/`.
+    #[inline(always)]
+    pub fn file_from_top(&mut self, file: &File) {
+        read_inode(file, &mut self.record().file);
+        let namespace = Place::of(current()).mount_namespace;
+        let (length, flags) = self.walk(file.mount, file.dentry, &Place::top(namespace));
+        let record = self.record();
+        record.texts[TEXT_PATH] = length;
+        record.file.flags |= flags & !FILE_OUTSIDE_ROOT;
+    }
+
     /// The path of the file from the root of its own file system, whatever is mounted where. Call it after the files.
     #[inline(always)]
     pub fn filesystem_path(&mut self, file: &File) {
-        // Without a mount, and with a root that none is, the walk follows folders alone.
+        // Without a mount the walk follows folders alone.
         let nowhere = core::ptr::null();
-        let place =
-            Place { root_vfsmount: core::ptr::dangling(), root_dentry: nowhere, mount_namespace: nowhere };
-        let (length, _) = walk(
-            Walker::Action(self.index),
-            &mut self.slot.scratch,
-            self.position,
-            nowhere,
-            file.dentry,
-            &place,
-        );
-        self.position += u64::from(length);
+        let (length, _) = self.walk(nowhere, file.dentry, &Place::top(nowhere));
         self.record().texts[TEXT_FILESYSTEM_PATH] = length;
     }
 
@@ -179,15 +193,13 @@ impl Action {
 
     #[inline(always)]
     fn path(&mut self, file: &File) -> (u32, u32) {
-        let place = Place::of(current());
-        let (length, flags) = walk(
-            Walker::Action(self.index),
-            &mut self.slot.scratch,
-            self.position,
-            file.mount,
-            file.dentry,
-            &place,
-        );
+        self.walk(file.mount, file.dentry, &Place::of(current()))
+    }
+
+    #[inline(always)]
+    fn walk(&mut self, mount: *const u8, dentry: *const u8, place: &Place) -> (u32, u32) {
+        let walker = Walker::Action(self.index);
+        let (length, flags) = walk(walker, &mut self.slot.scratch, self.position, mount, dentry, place);
         self.position += u64::from(length);
         (length, flags)
     }
@@ -195,21 +207,49 @@ impl Action {
     /// A text of the kernel, ended by NUL. Call it after the files.
     #[inline(always)]
     pub fn text(&mut self, text: *const u8) {
-        self.append::<{ PLAIN_TEXT_MAX as u32 }>(text);
+        self.append::<{ PLAIN_TEXT_MAX as u32 }, false>(text);
+    }
+
+    /// The same of user memory.
+    #[inline(always)]
+    pub fn user_text(&mut self, text: *const u8) {
+        self.append::<{ PLAIN_TEXT_MAX as u32 }, true>(text);
+    }
+
+    /// Up to 127 bytes of user memory as the text.
+    #[inline(always)]
+    pub fn user_bytes(&mut self, start: u64, length: u32) {
+        let length = opaque(u64::from(length)) & BYTES_MASK;
+        let target = self.slot.scratch.at(self.position);
+        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
+        let read = unsafe { bpf_probe_read_user(target.cast(), length as u32, start as *const _) };
+        if read != 0 {
+            self.read_failed = true;
+            return;
+        }
+        self.record().texts[TEXT_PLAIN] += length as u32;
+        self.position += length;
     }
 
     /// A second text of the kernel, ended by NUL. Call it after [`Action::text`].
     #[inline(always)]
     pub fn other_text(&mut self, text: *const u8) {
         self.separate(0);
-        self.append::<{ PLAIN_TEXT_MAX as u32 }>(text);
+        self.append::<{ PLAIN_TEXT_MAX as u32 }, false>(text);
+    }
+
+    /// The same of user memory.
+    #[inline(always)]
+    pub fn other_user_text(&mut self, text: *const u8) {
+        self.separate(0);
+        self.append::<{ PLAIN_TEXT_MAX as u32 }, true>(text);
     }
 
     /// A further argument behind the second text, ended by NUL, after a space.
     #[inline(always)]
     pub fn argument_text(&mut self, text: *const u8) {
         self.separate(b' ');
-        self.append::<ARGUMENT_MAX>(text);
+        self.append::<ARGUMENT_MAX, false>(text);
     }
 
     #[inline(always)]
@@ -222,11 +262,17 @@ impl Action {
     }
 
     #[inline(always)]
-    fn append<const MAX: u32>(&mut self, text: *const u8) {
+    fn append<const MAX: u32, const USER: bool>(&mut self, text: *const u8) {
         const { assert!(ACTION_TEXTS == 4 && PLAIN_TEXT_MAX == 1024 && MAX as usize <= PLAIN_TEXT_MAX) };
         let target = self.slot.scratch.at(self.position);
-        // SAFETY: the scratch space has room for the longest text at any position; the helper checks the source.
-        let read = unsafe { bpf_probe_read_kernel_str(target.cast(), MAX, text.cast()) } as i64;
+        // SAFETY: the scratch space has room for the longest text at any position; the helpers check the source.
+        let read = unsafe {
+            if USER {
+                bpf_probe_read_user_str(target.cast(), MAX, text.cast())
+            } else {
+                bpf_probe_read_kernel_str(target.cast(), MAX, text.cast())
+            }
+        } as i64;
         if read <= 0 {
             self.read_failed = true;
             return;
@@ -268,6 +314,13 @@ impl Action {
     }
 }
 
+/// Whether a task is within execve.
+#[inline(always)]
+pub fn is_in_exec(task: Task<Probed>) -> bool {
+    let bit = offset!(task.in_execve_bit);
+    bit != MISSING && (task.field::<u8>(bit / 8) >> (bit % 8)) & 1 != 0
+}
+
 #[inline(always)]
 fn read_subject(subject: &mut Subject, rung: u32) {
     /// `PF_KTHREAD` of include/linux/sched.h.
@@ -301,8 +354,7 @@ fn read_subject(subject: &mut Subject, rung: u32) {
     {
         flags |= SUBJECT_COMPAT;
     }
-    let bit = offset!(task.in_execve_bit);
-    if bit != MISSING && (task.field::<u8>(bit / 8) >> (bit % 8)) & 1 != 0 {
+    if is_in_exec(task) {
         flags |= SUBJECT_IN_EXEC;
     }
     if is_contained(task) {

@@ -1,13 +1,14 @@
 //! Puts records together and writes them to their ring. The only writer of rings and counters.
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::maps::{Array, RingBuf};
 use sensor_ebpf::abi::{
     ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED, RingClass,
 };
 
 use crate::bounds::opaque;
-use crate::maps::{COUNTERS, CRITICAL, LINEAGE};
+use crate::contained::settings;
+use crate::maps::{BULK, COUNTERS, CRITICAL, EXEC_SCRATCH, LINEAGE};
 
 /// Longest single read into scratch space.
 pub const READ_MAX: usize = ARGS_HEAD_MAX;
@@ -27,6 +28,8 @@ pub struct Scratch<const BYTES: usize> {
     pub walk: crate::path::Walk,
     /// State of the environment search in progress.
     pub search: crate::user_memory::Search,
+    /// Thread that puts an exec record together here; 0 for none.
+    owner: u64,
 }
 
 impl<const BYTES: usize> Scratch<BYTES> {
@@ -39,7 +42,13 @@ impl<const BYTES: usize> Scratch<BYTES> {
     pub fn of(map: &'static Array<Self>) -> Option<&'static mut Self> {
         // SAFETY: the helper takes no arguments.
         let cpu = unsafe { bpf_get_smp_processor_id() };
-        let pointer = map.get_ptr_mut(cpu)?;
+        Self::at_index(map, cpu)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "a map is shared memory; the slot is this CPU's alone")]
+    fn at_index(map: &'static Array<Self>, index: u32) -> Option<&'static mut Self> {
+        let pointer = map.get_ptr_mut(index)?;
         // SAFETY: the slot is this CPU's, and a hook cannot be entered twice on one CPU (the kernel counts that as a miss).
         Some(unsafe { &mut *pointer })
     }
@@ -59,12 +68,52 @@ impl<const BYTES: usize> Scratch<BYTES> {
 }
 
 impl ExecScratch {
+    /// This CPU's scratch space for the hook `exec`, which may be preempted: what it calls finds the space by the thread.
+    #[inline(always)]
+    pub fn claim() -> Option<&'static mut Self> {
+        let scratch = Self::of(&EXEC_SCRATCH)?;
+        // SAFETY: a plain write; volatile, because the functions called read it through a pointer of their own.
+        unsafe { core::ptr::write_volatile(&raw mut scratch.owner, current_thread()) };
+        Some(scratch)
+    }
+
+    /// Ends [`ExecScratch::claim`].
+    #[inline(always)]
+    pub fn release(&mut self) {
+        // SAFETY: as in `claim`.
+        unsafe { core::ptr::write_volatile(&raw mut self.owner, 0) };
+    }
+
+    /// The scratch space in which the current thread's exec record is put together: the claimed one, or that of the hook
+    /// `exec_again`, which runs while another task may be in the midst of `exec`.
+    #[inline(always)]
+    pub fn mine() -> Option<&'static mut Self> {
+        let first = Self::of(&EXEC_SCRATCH)?;
+        // SAFETY: as in `claim`.
+        let owner = unsafe { core::ptr::read_volatile(&raw const first.owner) };
+        if owner == current_thread() { Some(first) } else { Self::second() }
+    }
+
+    /// This CPU's scratch space for the hook `exec_again`.
+    #[inline(always)]
+    pub fn second() -> Option<&'static mut Self> {
+        // SAFETY: the helper takes no arguments.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        Self::at_index(&EXEC_SCRATCH, settings().scratch_slots + cpu)
+    }
+
     /// The fixed part of an exec record.
     #[inline(always)]
     pub fn exec(&mut self) -> &mut ExecRecord {
         // SAFETY: `data` is longer than the record and map values are eight-byte aligned; any bytes are a valid record.
         unsafe { &mut *self.data.as_mut_ptr().cast::<ExecRecord>() }
     }
+}
+
+/// The current thread, never 0.
+#[inline(always)]
+pub fn current_thread() -> u64 {
+    bpf_get_current_pid_tgid() | 1 << 63
 }
 
 /// Counts one run of a hook; every later outcome is counted through the value it gives.
@@ -74,7 +123,7 @@ pub fn seen(kind: EventKind) -> Option<Tally> {
     // SAFETY: the slot belongs to this CPU.
     let counters = unsafe { &mut *pointer };
     counters.seen += 1;
-    Some(Tally { counters, kind })
+    Some(Tally { counters, kind, class: kind.class() })
 }
 
 /// The counters of the event in progress. Each way to end it consumes the tally, so none is forgotten.
@@ -82,6 +131,7 @@ pub fn seen(kind: EventKind) -> Option<Tally> {
 pub struct Tally {
     counters: &'static mut Counters,
     kind: EventKind,
+    class: RingClass,
 }
 
 impl Tally {
@@ -101,6 +151,12 @@ impl Tally {
     #[inline(always)]
     pub fn untracked(&mut self) {
         self.counters.untracked += 1;
+    }
+
+    /// This event travels in another ring than the others of its kind.
+    #[inline(always)]
+    pub fn travel(&mut self, class: RingClass) {
+        self.class = class;
     }
 
     /// A header for this event. `size` is filled by [`Tally::send`] for records that are put together in scratch space.
@@ -135,9 +191,10 @@ impl Tally {
 
     #[inline(always)]
     fn finish(self, data: *mut u8, size: u64) {
-        let ring: &'static RingBuf = match self.kind.class() {
+        let ring: &'static RingBuf = match self.class {
             RingClass::Lineage => &LINEAGE,
             RingClass::Critical => &CRITICAL,
+            RingClass::Bulk => &BULK,
         };
         let ring = core::ptr::from_ref(ring).cast_mut().cast();
         // SAFETY: `data` holds `size` readable bytes, which the verifier checks again.

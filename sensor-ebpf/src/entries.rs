@@ -7,7 +7,7 @@ use core::arch::asm;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
-use sensor_ebpf::abi::{RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
+use sensor_ebpf::abi::{RESULT_NOT_KNOWN, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM};
 
 /// The position of an argument, as the constant that the verifier knows from the frozen map.
 macro_rules! argument {
@@ -22,6 +22,23 @@ macro_rules! argument {
 }
 pub(crate) use argument;
 
+/// How a body that several hooks share was entered.
+#[derive(Clone, Copy)]
+pub struct Entered {
+    /// A `RUNG_*` number.
+    pub rung: u32,
+    /// 0 or a negative error number; [`RESULT_NOT_KNOWN`] before the outcome is known.
+    pub result: i32,
+}
+
+impl Entered {
+    /// Before the outcome is known.
+    #[inline(always)]
+    pub fn by(rung: u32) -> Self {
+        Self { rung, result: RESULT_NOT_KNOWN }
+    }
+}
+
 /// How a hook was entered.
 pub trait Way {
     /// A `RUNG_*` number.
@@ -34,9 +51,9 @@ pub trait Way {
     fn copied_argument(&self, position: u32) -> u64;
 }
 
-/// Copies the word of a trampoline's context at a position.
+/// Copies the word of a trampoline's or tracepoint's context at a position.
 #[inline(always)]
-fn copied_word(context: &impl EbpfContext, position: u32) -> u64 {
+pub fn copied_word(context: &impl EbpfContext, position: u32) -> u64 {
     let position = if position < 6 { position } else { 0 };
     let source = context.as_ptr().cast::<u8>().wrapping_add(position as usize * 8);
     let mut word = 0_u64;

@@ -7,6 +7,8 @@ use crate::maps::WATCHED_INODES;
 
 /// `OVERLAYFS_SUPER_MAGIC` of include/uapi/linux/magic.h.
 pub const OVERLAY_MAGIC: u64 = 0x794c_7630;
+/// `TMPFS_MAGIC` of the same file.
+pub const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 // Types and bits of `i_mode` (include/uapi/linux/stat.h).
 /// `S_IFMT`
@@ -79,7 +81,8 @@ impl File {
     /// The superblock.
     #[inline(always)]
     pub fn super_block(&self) -> Structure<Probed> {
-        Structure::new(Structure::<Probed>::new(self.inode).pointer(offset!(inode.sb)))
+        // By way of the entry, which has one also while there is no inode yet.
+        Structure::new(Structure::<Probed>::new(self.dentry).pointer(offset!(dentry.sb)))
     }
 
     /// `i_mode`
@@ -97,9 +100,28 @@ impl File {
     /// Whether user space watches the inode.
     #[inline(always)]
     pub fn is_watched(&self) -> bool {
+        WATCHED_INODES.get_ptr(self.key()).is_some()
+    }
+
+    /// Inode number and device.
+    #[inline(always)]
+    pub fn key(&self) -> InodeKey {
         let inode = Structure::<Probed>::new(self.inode).field(offset!(inode.ino));
-        let device = self.super_block().field(offset!(super_block.dev));
-        WATCHED_INODES.get_ptr(InodeKey { inode, device, reserved: 0 }).is_some()
+        InodeKey { inode, device: self.super_block().field(offset!(super_block.dev)), reserved: 0 }
+    }
+
+    /// Whether it has no name in any folder (`d_unhashed`).
+    #[inline(always)]
+    pub fn is_unlinked(&self) -> bool {
+        Structure::<Probed>::new(self.dentry).pointer(offset!(dentry.hash_pprev)).is_null()
+    }
+
+    /// Of a file on an overlay file system: whether its data lies in the upper layer.
+    #[inline(always)]
+    pub fn is_upper(&self) -> bool {
+        // The overlay module embeds its inode around the generic one.
+        let overlay = self.inode.wrapping_sub(offset!(overlay.vfs_inode) as usize);
+        !Structure::<Probed>::new(overlay).pointer(offset!(overlay.upper)).is_null()
     }
 
     /// Whether it is a regular file.
@@ -124,6 +146,21 @@ impl File {
     }
 }
 
+/// Descriptors looked up; more than any process may have.
+pub const DESCRIPTORS: u32 = 1 << 20;
+
+/// The `struct file *` of a task's descriptor; null if it has no such.
+#[inline(always)]
+pub fn descriptor(task: Task<Probed>, number: u32) -> *const u8 {
+    let files = Structure::<Probed>::new(task.pointer(offset!(task.files)));
+    let table = Structure::<Probed>::new(files.pointer(offset!(files.fdt)));
+    let max: u32 = table.field(offset!(fdtable.max_fds));
+    if number >= max || number >= DESCRIPTORS {
+        return core::ptr::null();
+    }
+    Structure::<Probed>::new(table.pointer(offset!(fdtable.fd))).pointer(number * 8)
+}
+
 /// Inode number and device of the root folder that a `struct fs_struct` names.
 #[inline(always)]
 pub fn root_folder(fs: Structure<Probed>) -> (u64, u32) {
@@ -138,18 +175,15 @@ pub fn root_folder(fs: Structure<Probed>) -> (u64, u32) {
 pub fn read_inode(file: &File, facts: &mut FileFacts) {
     let inode = Structure::<Probed>::new(file.inode);
     let super_block = file.super_block();
-    let dentry = Structure::<Probed>::new(file.dentry);
     let magic: u64 = super_block.field(offset!(super_block.magic));
     let mut flags = 0;
     if magic == OVERLAY_MAGIC {
         flags |= FILE_OVERLAY;
-        // The overlay module embeds its inode around the generic one.
-        let overlay = inode.0.wrapping_sub(offset!(overlay.vfs_inode) as usize);
-        if !Structure::<Probed>::new(overlay).pointer(offset!(overlay.upper)).is_null() {
+        if file.is_upper() {
             flags |= FILE_OVERLAY_UPPER;
         }
     }
-    if dentry.pointer(offset!(dentry.hash_pprev)).is_null() {
+    if file.is_unlinked() {
         flags |= FILE_UNLINKED;
     }
     facts.inode = inode.field(offset!(inode.ino));

@@ -6,7 +6,7 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use sensor_ebpf::abi::{Credentials, MISSING, Namespaces, ProcessId};
 
 /// A field's offset, as the constant that the verifier knows from the frozen map.
@@ -51,6 +51,23 @@ impl Access for Probed {
         // here is a number or an array of bytes.
         unsafe {
             bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, source.cast());
+            value.assume_init()
+        }
+    }
+}
+
+/// Loads from the memory of the current process.
+#[derive(Clone, Copy)]
+pub struct UserMemory;
+
+impl Access for UserMemory {
+    #[inline(always)]
+    fn load<T: Copy + Default>(address: *const u8, offset: u32) -> T {
+        let source = address.wrapping_add(offset as usize);
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: as for kernel memory: the helper writes the whole target, with zeros if it fails.
+        unsafe {
+            bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, source.cast());
             value.assume_init()
         }
     }

@@ -22,7 +22,15 @@ mod maps;
 #[cfg(target_arch = "bpf")]
 mod path;
 #[cfg(target_arch = "bpf")]
+mod payload;
+#[cfg(target_arch = "bpf")]
+mod system_call;
+#[cfg(target_arch = "bpf")]
 mod user_memory;
+#[cfg(target_arch = "bpf")]
+mod watch;
+#[cfg(target_arch = "bpf")]
+mod window;
 
 /// Some helpers are open to GPL-compatible programs only.
 #[cfg(target_arch = "bpf")]

@@ -13,7 +13,6 @@ use crate::action::slot_at;
 use crate::emit::{ExecScratch, Scratch};
 use crate::file::is_no_namespace;
 use crate::kernel::{Access, Probed, Structure, Task, offset};
-use crate::maps::EXEC_SCRATCH;
 
 /// Components handled in one call of [`walk_components`].
 const STEPS: u32 = 8;
@@ -76,6 +75,12 @@ impl Place {
             root_dentry: fs.pointer(offset!(fs.root_dentry)),
             mount_namespace: proxy.pointer(offset!(nsproxy.mnt_ns)),
         }
+    }
+
+    /// In a mount namespace, with a root that no folder is: walks end at the top of the mounts.
+    #[inline(always)]
+    pub fn top(mount_namespace: *const u8) -> Self {
+        Self { root_vfsmount: core::ptr::dangling(), root_dentry: core::ptr::null(), mount_namespace }
     }
 }
 
@@ -167,7 +172,7 @@ pub extern "C" fn walk_action_stretch(calls: u32, slot: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn walk_components(steps: u32) -> u32 {
-    match ExecScratch::of(&EXEC_SCRATCH) {
+    match ExecScratch::mine() {
         Some(scratch) => take_steps(scratch, steps),
         None => 1,
     }

@@ -5,7 +5,6 @@ use sensor_ebpf::abi::{ARGS_HEAD_MAX, ARGS_TAIL_MAX, ENVIRONMENT_MAX};
 
 use crate::bounds::{at_most, opaque};
 use crate::emit::{ExecScratch, READ_MAX};
-use crate::maps::EXEC_SCRATCH;
 
 /// Variables looked at in one call of [`search_variables`].
 const STEPS: u32 = 32;
@@ -95,7 +94,7 @@ pub fn copy_environment(scratch: &mut ExecScratch, position: u64, start: u64, en
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn search_variables(steps: u32) -> u32 {
-    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else { return 1 };
+    let Some(scratch) = ExecScratch::mine() else { return 1 };
     let mut step = 0;
     while step < STEPS {
         if step >= steps || !search_variable(scratch) {

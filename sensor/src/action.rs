@@ -1,7 +1,10 @@
 //! What a process does beyond living: opens, mounts, switches of namespace and credentials, and so on.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use sensor_ebpf::abi::{
-    Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM, RUNG_TRACEPOINT_BTF,
+    CONNECT_VALUE_ADDRESS, CONNECT_VALUE_PORT, Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY,
+    RUNG_KPROBE, RUNG_LSM, RUNG_SYSTEM_CALL, RUNG_TRACEPOINT_BTF, SEND_ARP_REPLY, SEND_VALUE_WHAT,
     SUBJECT_COMPAT, SUBJECT_IN_EXEC, SUBJECT_NO_NEW_PRIVILEGES,
 };
 
@@ -124,7 +127,36 @@ impl Subject {
             RUNG_LSM => Rung::Lsm,
             RUNG_FENTRY => Rung::Fentry,
             RUNG_KPROBE => Rung::Kprobe,
+            RUNG_SYSTEM_CALL => Rung::SystemCall,
             _ => return None,
         })
     }
+}
+
+/// Where a connection leads, or a message without one; `None` for other actions.
+pub fn destination(action: &Action) -> Option<(IpAddr, u16)> {
+    match action.kind {
+        EventKind::SocketConnect => {}
+        EventKind::SocketSend if sent(action) != Some(SEND_ARP_REPLY) => {}
+        _ => return None,
+    }
+    Some((connect_address(action), action.values[CONNECT_VALUE_PORT] as u16))
+}
+
+/// The address that an ARP reply claims; `None` for other actions.
+pub fn claimed_address(action: &Action) -> Option<IpAddr> {
+    (sent(action) == Some(SEND_ARP_REPLY)).then(|| connect_address(action))
+}
+
+/// What is sent, a `SEND_*` number or 0; `None` for other actions.
+pub fn sent(action: &Action) -> Option<u64> {
+    (action.kind == EventKind::SocketSend).then(|| action.values[SEND_VALUE_WHAT] & 0xff)
+}
+
+fn connect_address(action: &Action) -> IpAddr {
+    let mut bytes = [0; 16];
+    for (part, word) in bytes.chunks_exact_mut(8).zip(&action.values[CONNECT_VALUE_ADDRESS..]) {
+        part.copy_from_slice(&word.to_ne_bytes());
+    }
+    IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
 }

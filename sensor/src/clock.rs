@@ -41,6 +41,11 @@ impl Clock {
         rfc3339(self.offset + i128::from(boot_nanoseconds))
     }
 
+    /// Somebody set the wall clock to so many seconds since 1970 at a kernel time. The next [`Clock::refresh`] measures again.
+    pub fn set(&mut self, boot_nanoseconds: u64, epoch_seconds: u64) {
+        self.offset = i128::from(epoch_seconds) * 1_000_000_000 - i128::from(boot_nanoseconds);
+    }
+
     /// Start of a process, with the distance measured first.
     pub fn start_time(&self, boot_nanoseconds: u64) -> String {
         rfc3339(self.first_offset + i128::from(boot_nanoseconds))

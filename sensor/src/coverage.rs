@@ -2,14 +2,14 @@
 
 use crate::event::EventKind;
 use crate::judge::rules::RuleSet;
-use crate::probe::HookReport;
+use crate::probe::{HookReport, Rung};
 
 /// How much of a detection works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DetectionState {
     /// Every hook that any of its rules can use is attached.
     Full,
-    /// Some are missing: it still finds what the others see.
+    /// Some are missing, or see system calls only: it still finds what they and the others see.
     Degraded,
     /// None is attached: it finds nothing.
     Blind,
@@ -38,14 +38,32 @@ pub struct Coverage {
     pub state: DetectionState,
     /// Hooks that it could use and that are not attached.
     pub missing: Vec<&'static str>,
+    /// Hooks that it uses and that see less than they could.
+    pub weak: Vec<&'static str>,
 }
 
-/// A hook by name, what it reports, and whether it is attached.
-pub type HookState = (&'static str, EventKind, bool);
+/// How well a hook is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It sees all that it is there for.
+    Full,
+    /// It sees system calls that return: nothing of io_uring, nothing that is refused.
+    Weak,
+    /// It is not attached.
+    None,
+}
+
+/// A hook by name, what it reports, and how well it is attached.
+pub type HookState = (&'static str, EventKind, Hold);
 
 /// The hooks of a report, as [`coverage`] takes them.
 pub fn hook_states(hooks: &[HookReport]) -> Vec<HookState> {
-    hooks.iter().map(|hook| (hook.name, hook.kind, hook.result.is_ok())).collect()
+    let hold = |hook: &HookReport| match &hook.result {
+        Ok(attached) if attached.rung == Rung::SystemCall => Hold::Weak,
+        Ok(_) => Hold::Full,
+        Err(_) => Hold::None,
+    };
+    hooks.iter().map(|hook| (hook.name, hook.kind, hold(hook))).collect()
 }
 
 /// All detections of these rules, in the order of their first rule.
@@ -63,14 +81,18 @@ pub fn coverage(rules: &RuleSet, hooks: &[HookState]) -> Vec<Coverage> {
 
 fn of_detection(id: &str, kinds: &[EventKind], hooks: &[HookState]) -> Coverage {
     let usable = || hooks.iter().filter(|(_, kind, _)| kinds.contains(kind));
-    let missing: Vec<&'static str> =
-        usable().filter(|(.., attached)| !attached).map(|(name, ..)| *name).collect();
-    let state = match (missing.is_empty(), usable().any(|(.., attached)| *attached)) {
-        (_, false) => DetectionState::Blind,
-        (true, true) => DetectionState::Full,
-        (false, true) => DetectionState::Degraded,
+    let names = |wanted: Hold| -> Vec<&'static str> {
+        usable().filter(|(.., hold)| *hold == wanted).map(|(name, ..)| *name).collect()
     };
-    Coverage { id: id.to_owned(), state, missing }
+    let (missing, weak) = (names(Hold::None), names(Hold::Weak));
+    let state = if usable().all(|(.., hold)| *hold == Hold::None) {
+        DetectionState::Blind
+    } else if missing.is_empty() && weak.is_empty() {
+        DetectionState::Full
+    } else {
+        DetectionState::Degraded
+    };
+    Coverage { id: id.to_owned(), state, missing, weak }
 }
 
 #[cfg(test)]
@@ -106,14 +128,17 @@ mod tests {
                 ("open_attempt", EventKind::FileOpen, attempt),
             ]
         };
-        let all = states(&hooks(true, true, true));
+        let (yes, no) = (Hold::Full, Hold::None);
+        let all = states(&hooks(yes, yes, yes));
         assert!(all.iter().all(|(_, state, missing)| *state == "full" && missing.is_empty()), "{all:?}");
-        let some = states(&hooks(true, true, false));
+        let some = states(&hooks(yes, yes, no));
         assert_eq!(some[0], ("opens".to_owned(), "degraded", vec!["open_attempt"]));
         assert_eq!(some[2], ("contract".to_owned(), "full", vec![]), "opens add nothing to the contract");
-        let none = states(&hooks(true, false, false));
+        let none = states(&hooks(yes, no, no));
         assert_eq!(none[0], ("opens".to_owned(), "blind", vec!["file_open", "open_attempt"]));
         assert_eq!(none[1].1, "degraded", "its exec half still works");
-        assert_eq!(states(&hooks(false, false, false))[1].1, "blind");
+        let weak = coverage(&rules(), &hooks(yes, Hold::Weak, no));
+        assert_eq!((weak[0].state, &weak[0].weak[..]), (DetectionState::Degraded, &["file_open"][..]));
+        assert_eq!(states(&hooks(no, no, no))[1].1, "blind");
     }
 }

@@ -11,6 +11,7 @@ use sensor_ebpf::abi::{
     TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
+use crate::action_words::{asked_name, dotted};
 use crate::event::{Action, ActionFile, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
 
 const TYPE_MASK: u32 = 0o170_000;
@@ -171,7 +172,10 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
             file.path.clone_from(&file.filesystem_path);
         }
     }
-    Ok(Action {
+    if let (EventKind::FileName, Some(file), Some(other)) = (kind, &file, &mut other_file) {
+        other.filesystem_path = beside(file, &other.path);
+    }
+    let mut action = Action {
         kind,
         subject,
         file,
@@ -184,7 +188,23 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
         result: (result != RESULT_NOT_KNOWN).then_some(result),
         text: text.to_vec(),
         other_text: other_text.to_vec(),
-    })
+    };
+    if let Some(name) = asked_name(&action) {
+        action.text = dotted(name);
+    }
+    Ok(action)
+}
+
+/// The path of a second file from the root of its file system: both names of a link or rename lie on one mount, so what is
+/// different of the first file's two paths is so of the second's; empty if that says nothing.
+fn beside(file: &ActionFile, other: &[u8]) -> Vec<u8> {
+    let (path, within) = (&file.path, &file.filesystem_path);
+    let common = path.iter().rev().zip(within.iter().rev()).take_while(|(one, two)| one == two).count();
+    let (seen, inside) = (&path[..path.len() - common], &within[..within.len() - common]);
+    match other.strip_prefix(seen) {
+        Some(rest) if !within.is_empty() => [inside, rest].concat(),
+        _ => Vec::new(),
+    }
 }
 
 fn subject(reader: &mut Reader<'_>) -> Result<Subject, DecodeError> {

@@ -91,15 +91,23 @@ impl Report {
                 Ok(rung) => format!("{rung} ({passed_over})"),
                 Err(reason) => format!("not attached: {reason}"),
             };
-            let _ = writeln!(text, "  {name:<22}{target:<36}{state}");
+            let _ = writeln!(text, "  {name:<22}{target:<35} {state}");
         }
         if !self.missing_fields.is_empty() {
             let _ = writeln!(text, "  kernel fields missing: {}", self.missing_fields.join(", "));
         }
         text.push_str("\nDETECTIONS\n");
-        for Coverage { id, state, missing } in &self.detections {
-            let lacks =
+        for Coverage { id, state, missing, weak } in &self.detections {
+            let mut lacks =
                 if missing.is_empty() { String::new() } else { format!(": without {}", missing.join(", ")) };
+            if !weak.is_empty() {
+                let _ = write!(
+                    lacks,
+                    "{} by system calls only {}",
+                    if lacks.is_empty() { ":" } else { ";" },
+                    weak.join(", ")
+                );
+            }
             let _ = writeln!(text, "  {id:<34}{}{lacks}", state.name());
         }
         text
@@ -113,8 +121,8 @@ impl Report {
                 "rung": result.as_ref().ok(), "reason": result.as_ref().err(), "passed_over": passed_over,
             })
         });
-        let detections = self.detections.iter().map(|Coverage { id, state, missing }| {
-            json!({"id": id, "state": state.name(), "hooks_missing": missing})
+        let detections = self.detections.iter().map(|Coverage { id, state, missing, weak }| {
+            json!({"id": id, "state": state.name(), "hooks_missing": missing, "hooks_weak": weak})
         });
         let node: serde_json::Map<String, Value> =
             self.node.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
@@ -192,6 +200,7 @@ mod tests {
                 id: "drift-exec".to_owned(),
                 state: DetectionState::Blind,
                 missing: vec!["exec"],
+                weak: vec!["bind_mount"],
             }],
             problem: None,
             unprivileged: false,
@@ -201,7 +210,7 @@ mod tests {
             "not attached: refused",
             "tp_btf",
             "task_struct.loginuid",
-            "blind: without exec",
+            "blind: without exec; by system calls only bind_mount",
             "kprobe (fentry: not permitted)",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -312,7 +312,7 @@ impl FileFactsExt for FileFacts {
             0x6969 => "nfs",
             0xff53_4d42 | 0xfe53_4d42 => "cifs",
             0x6573_5546 => "fuse",
-            0x5053_4148 => "hugetlbfs",
+            0x9584_58f6 => "hugetlbfs",
             0x1980_0202 => "mqueue",
             0x2fc1_2fc1 => "zfs",
             0x6367_7270 => "cgroup2",

@@ -5,6 +5,7 @@
 pub mod probe;
 
 pub mod action;
+pub mod action_words;
 pub mod decode;
 pub mod event;
 
@@ -16,6 +17,7 @@ pub mod threat;
 pub mod sink;
 
 pub mod pipeline;
+pub mod self_watch;
 
 pub mod capability;
 pub mod cli;
@@ -23,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod coverage;
 pub mod doctor;
+pub mod namespace;
 pub mod privileges;
 pub mod replay;
 pub mod run;

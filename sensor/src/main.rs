@@ -8,6 +8,11 @@ use stride_sensor::cli::{BenchCommand, Cli, Command, Exit, RulesCommand};
 use stride_sensor::judge::rules::describe;
 use stride_sensor::{doctor, replay, run, telemetry};
 
+/// musl's own maps and unmaps memory for every few KiB.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start();

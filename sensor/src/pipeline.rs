@@ -16,9 +16,11 @@ use crate::config::Scope;
 use crate::decode::Decoder;
 use crate::event::Event;
 use crate::judge::Judges;
+use crate::judge::fold::{Fold, Folding};
 use crate::probe::{Filter, Rings};
+use crate::self_watch::{Problem, SelfWatch};
 use crate::sink::record::{self, Origin};
-use crate::sink::{Health, Metrics, Outlet, Output};
+use crate::sink::{FindingSummary, Health, Metrics, Outlet, Output};
 
 /// Records handled before the clock is looked at again.
 const BATCH: usize = 1024;
@@ -29,6 +31,8 @@ const WAIT: Duration = Duration::from_millis(500);
 const GATHER: Duration = Duration::from_millis(1);
 /// Time between regular works.
 const TICK: Duration = Duration::from_secs(1);
+/// Time between two looks at the kernel's lists.
+const RESTORE: Duration = Duration::from_secs(30);
 /// Longest time spent on what is left in the ring when stopping.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -54,16 +58,31 @@ pub struct Spine {
     pub clock: Clock,
     /// Number of the next record.
     pub sequence: u64,
+    /// How the sensor itself stands.
+    pub self_watch: SelfWatch,
+    /// Findings of the last window.
+    pub folding: Folding<Told>,
     /// Counters as last told to the metrics.
     pub told: (ProcessCounters, ContainerCounters),
+    /// Findings that were folded, as last told to the metrics.
+    pub folded: u64,
+    /// Findings that trusted entries lowered or silenced, as last told to the metrics.
+    pub trusted: std::collections::HashMap<String, u64>,
     /// What the sweep did, as last told to the metrics.
     pub swept: SweepCounters,
+}
+
+/// What was told of a finding.
+pub struct Told {
+    json: Bytes,
+    summary: Arc<FindingSummary>,
 }
 
 impl Spine {
     /// Runs until `stop` is set and the ring is empty.
     pub fn run(&mut self, rings: &mut Rings, filter: &mut Filter, stop: &AtomicBool) {
         let mut next_tick = Instant::now();
+        let mut next_restore = Instant::now() + RESTORE;
         let mut stopping = None;
         loop {
             let records = rings.drain(BATCH, |record| self.record(record));
@@ -72,17 +91,35 @@ impl Spine {
                     tracing::warn!(device, inode, "no room to watch a binary of the container runtime");
                 }
             }
+            for (device, inode, mask) in self.attributor.take_changed_places(boot_nanoseconds()) {
+                if filter.watch_place(device, inode, mask).is_err() {
+                    tracing::warn!(device, inode, "no room to watch a place of the node");
+                }
+            }
+            for (address, port) in self.attributor.take_api_servers() {
+                if filter.watch_destination(Some(address), Some(port)).is_err() {
+                    tracing::warn!(%address, port, "no room to watch the API server");
+                }
+            }
             if Instant::now() >= next_tick {
-                for (name, ring) in [("lineage", &mut rings.lineage), ("critical", &mut rings.critical)] {
+                for (name, ring) in rings.named() {
                     let capacity = ring.capacity();
                     self.metrics.ring(name, ring.take_fullest(), capacity);
                 }
                 self.tick();
                 next_tick = Instant::now() + TICK;
+                if Instant::now() >= next_restore {
+                    next_restore = Instant::now() + RESTORE;
+                    let changed = filter.restore();
+                    if changed > 0 {
+                        self.problem(Problem { name: "lists_changed", amount: changed as u64 });
+                    }
+                }
             }
             if stop.load(Ordering::Acquire) {
                 let since = *stopping.get_or_insert_with(Instant::now);
                 if records == 0 || since.elapsed() > DRAIN {
+                    self.tell_repeats(None);
                     return;
                 }
             } else if records < BATCH && rings.wait(WAIT) {
@@ -106,29 +143,81 @@ impl Spine {
     }
 
     fn event(&mut self, event: &Event) {
+        let canary = self.self_watch.is_canary(event, boot_nanoseconds());
+        if let Some(latency) = canary {
+            self.metrics.canary(latency);
+        }
         let attributed = self.attributor.apply(event);
         if !in_scope(self.scope, &attributed) {
             return;
         }
-        let Self { judges, outlet, metrics, origin, clock, sequence, .. } = self;
+        let Self { judges, outlet, metrics, origin, clock, sequence, folding, .. } = self;
         metrics.attribution(attributed.attribution.name());
         if outlet.wants_telemetry() {
             let json = record::serialise(origin, clock, next(sequence), &attributed, None);
             outlet.send(Output { json: Bytes::from(json), finding: None });
         }
+        // The canary is recorded as any event, and is no threat.
+        if canary.is_some() {
+            return;
+        }
         judges.judge(&attributed, |finding| {
+            let Fold::First(key) = folding.take(&finding, &attributed) else { return };
             let summary = Arc::new(record::summary(clock, &attributed, &finding));
             let json = record::serialise(origin, clock, next(sequence), &attributed, Some(&finding));
             metrics.finding(&summary, boot_nanoseconds().saturating_sub(event.time));
-            outlet.send(Output { json: Bytes::from(json), finding: Some(summary) });
+            let json = Bytes::from(json);
+            folding.told(key, Told { json: json.clone(), summary: Arc::clone(&summary) });
+            outlet.send(Output { json, finding: Some(summary) });
         });
     }
 
+    /// Tells how often findings came whose window is over; of all findings if `now` is `None`.
+    fn tell_repeats(&mut self, now: Option<u64>) {
+        for repeats in self.folding.take_ended(now) {
+            let Told { json, summary } = repeats.first;
+            let last = self.clock.event_time(repeats.last);
+            let sequence = next(&mut self.sequence);
+            let Some(json) = record::repeats(&json, sequence, repeats.count, &last) else { continue };
+            let message = format!("{} (came {} times until {last})", summary.message, repeats.count);
+            let summary = FindingSummary { message, ..(*summary).clone() };
+            self.outlet.send(Output { json: Bytes::from(json), finding: Some(Arc::new(summary)) });
+        }
+        let folded = self.folding.repeats();
+        self.metrics.findings_folded(folded - self.folded);
+        self.folded = folded;
+    }
+
+    /// Tells what is wrong with the sensor itself, as any other event.
+    fn watch_self(&mut self) {
+        let now = boot_nanoseconds();
+        for problem in self.self_watch.look(now) {
+            self.problem(problem);
+        }
+        self.health.set_sees(self.self_watch.sees(now));
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.metrics.self_problem(problem.name);
+        tracing::error!(problem = problem.name, amount = problem.amount, "the sensor does not see all");
+        if let Some(event) = self.attributor.own_event(problem.name, problem.amount, boot_nanoseconds()) {
+            self.event(&event);
+        }
+    }
+
     fn tick(&mut self) {
+        self.watch_self();
+        self.tell_repeats(Some(boot_nanoseconds()));
         self.health.beat();
         self.clock.refresh();
         self.attributor.tick(boot_nanoseconds());
         for event in self.attributor.sweep(boot_nanoseconds()) {
+            self.event(&event);
+        }
+        for event in self.attributor.fork_limits(boot_nanoseconds()) {
+            self.event(&event);
+        }
+        for event in self.attributor.disks(boot_nanoseconds()) {
             self.event(&event);
         }
         let metrics = &self.metrics;
@@ -155,6 +244,11 @@ impl Spine {
             ("told", swept.told, self.swept.told),
         ] {
             metrics.sweep_processes(result, now - told);
+        }
+        for (entry, now) in self.judges.trust().counts() {
+            let told = self.trusted.entry(entry.to_owned()).or_default();
+            metrics.findings_trusted(entry, now - *told);
+            *told = now;
         }
         self.told = (processes, containers);
         self.swept = swept;

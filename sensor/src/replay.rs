@@ -16,10 +16,13 @@ use crate::clock::Clock;
 use crate::config::Scope;
 use crate::decode::{DecodeError, Decoder, decode};
 use crate::event::{Body, EventKind};
+use crate::judge::fold::Folding;
+use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::probe::{Probe, ProbeOptions};
 use crate::run::{RunError, rule_set};
+use crate::self_watch::SelfWatch;
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, Outlet};
 
@@ -224,7 +227,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
     Ok(Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rule_set(true, &[])?, "bench", host),
+        judges: Judges::new(rule_set(true, &[])?, Trust::new("/".into(), &[]), "bench", host),
         outlet: Outlet::discarding(telemetry),
         metrics: Arc::new(Metrics::new(BuildInfo::default())),
         health: Arc::new(Health::default()),
@@ -237,6 +240,10 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
         clock: Clock::new(),
         sequence: 0,
         told: Default::default(),
+        self_watch: SelfWatch::new(None, (false, false), 0),
+        folding: Folding::new(0),
+        folded: 0,
+        trusted: Default::default(),
         swept: Default::default(),
     })
 }

@@ -10,15 +10,19 @@ use tracing::{info, warn};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root};
 use crate::cli::{Exit, RunArguments};
-use crate::clock::Clock;
+use crate::clock::{Clock, boot_nanoseconds};
 use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
 use crate::coverage::{coverage, hook_states};
 use crate::decode::Decoder;
+use crate::judge::fold::Folding;
 use crate::judge::rules::{RuleSet, builtin, describe};
+use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::privileges::{self, MissingPrivileges};
-use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions};
+use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions, watch_list};
+use crate::self_watch::SelfWatch;
+use crate::sink::metrics::KernelAccount;
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, SinkError, Sinks};
 
@@ -93,9 +97,12 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let essential = probe.hooks.iter().filter(|hook| hook.kind.class() == RingClass::Lineage);
     health.set_hooks_attached(essential.into_iter().all(|hook| hook.result.is_ok()));
     health.set_rules_loaded(true);
-    if let Some(counters) = probe.counters.take() {
-        metrics.watch_kernel(counters);
+    let account = probe.counters.take().map(|counters| Arc::new(counters) as Arc<dyn KernelAccount>);
+    if let Some(account) = &account {
+        metrics.watch_kernel(Arc::clone(account));
     }
+    let attached = |name: &str| probe.hooks.iter().any(|hook| hook.name == name && hook.result.is_ok());
+    let watched_hooks = (attached("command_change"), attached("file_open"));
 
     let mut attributor = Attributor::new(attribute);
     attributor.seed();
@@ -105,10 +112,11 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         .build()
         .map_err(|error| RunError::System("start the runtime", error))?;
     let (mut sinks, outlet) = Sinks::new(config.sinks(), Arc::clone(&metrics), Arc::clone(&health))?;
+    let trust = Trust::new(config.host_root.clone(), &config.trusted);
     let mut spine = Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rules, &config.node, HostStanding { namespaces: host, root: host_root }),
+        judges: Judges::new(rules, trust, &config.node, HostStanding { namespaces: host, root: host_root }),
         outlet,
         metrics,
         health,
@@ -117,6 +125,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         clock: Clock::new(),
         sequence: 0,
         told: Default::default(),
+        self_watch: SelfWatch::new(account, watched_hooks, boot_nanoseconds()),
+        folding: Folding::new(config.folding_window.as_nanos() as u64),
+        folded: 0,
+        trusted: Default::default(),
         swept: Default::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -220,6 +232,12 @@ fn feed(filter: &mut Filter, attributor: &Attributor) {
     for (device, inode) in attributor.runtime().iter() {
         watched += usize::from(filter.watch(device, inode).is_err());
     }
+    for (address, port) in watch_list::destinations() {
+        watched += usize::from(filter.watch_destination(address, port).is_err());
+    }
+    for (key, mask) in watch_list::names() {
+        watched += usize::from(filter.watch_name(key, mask).is_err());
+    }
     if contained + watched > 0 {
         warn!(contained, watched, "the kernel's filter maps are full");
     }
@@ -235,6 +253,7 @@ fn options(config: &Config) -> AttributeOptions {
         runtime_paths: config.runtime_paths.clone(),
         state_directories: config.containers.state_directories.clone(),
         sweep_interval: config.contract.sweep_interval.as_nanos() as u64,
+        places: watch_list::places().collect(),
     }
 }
 

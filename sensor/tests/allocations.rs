@@ -7,6 +7,7 @@ use stride_sensor::attribute::{AttributeOptions, Attributor};
 use stride_sensor::event::{
     Args, Body, Cgroup, Descriptor, Event, Exec, Exit, FileFacts, Fork, Namespaces, ProcessKey,
 };
+use stride_sensor::judge::trust::Trust;
 use stride_sensor::judge::{HostStanding, Judges};
 use stride_sensor::run::rule_set;
 
@@ -145,8 +146,12 @@ fn judged(attributor: &mut Attributor, judges: &mut Judges, event: &Event) -> (u
 #[test]
 fn judging_what_matches_nothing_allocates_nothing() {
     let (_folder, mut attributor) = node();
-    let mut judges =
-        Judges::new(rule_set(true, &[]).expect("built-in rules"), "node", HostStanding::default());
+    let mut judges = Judges::new(
+        rule_set(true, &[]).expect("built-in rules"),
+        Trust::new("/".into(), &[]),
+        "node",
+        HostStanding::default(),
+    );
     assert!(judges.rules().rules().len() > 30);
 
     let long = "x".repeat(8000);
@@ -166,8 +171,12 @@ fn judging_what_matches_nothing_allocates_nothing() {
 #[test]
 fn the_pod_is_known_and_a_match_is_a_finding() {
     let (_folder, mut attributor) = node();
-    let mut judges =
-        Judges::new(rule_set(true, &[]).expect("built-in rules"), "node", HostStanding::default());
+    let mut judges = Judges::new(
+        rule_set(true, &[]).expect("built-in rules"),
+        Trust::new("/".into(), &[]),
+        "node",
+        HostStanding::default(),
+    );
     attributor.apply(&fork(901, 900));
     let event = exec(901, "/usr/bin/nmap", &["nmap", "-sS", "10.0.0.0/8"]);
     let attributed = attributor.apply(&event);

@@ -4,7 +4,7 @@ use crate::scenario::Scenario;
 use std::collections::BTreeMap;
 
 /// Hooks on the life of processes and cgroups. They have one way in, and every scenario makes them fire.
-const LIFE: [&str; 5] = ["cgroup_create", "cgroup_remove", "exec", "exit", "fork"];
+const LIFE: [&str; 6] = ["cgroup_create", "cgroup_remove", "exec", "exec_again", "exit", "fork"];
 
 /// The rungs that a hook may hold when `--attach` forces one; the first of them must hold somewhere.
 fn allowed(forced: &str) -> &'static [&'static str] {
@@ -13,7 +13,7 @@ fn allowed(forced: &str) -> &'static [&'static str] {
         "lsm" => &["lsm", "fentry"],
         "fentry" => &["fentry"],
         "kprobe" => &["kprobe"],
-        "tracepoint" => &["tp_btf"],
+        "tracepoint" => &["system_call"],
         _ => &[],
     }
 }
@@ -38,7 +38,9 @@ pub fn off_the_rung(hooks: &BTreeMap<String, String>, forced: &str) -> Vec<Strin
 /// and nothing else would tell.
 pub fn fell_back(hooks: &BTreeMap<String, String>) -> Vec<String> {
     let has_trampolines = hooks.values().any(|rung| rung == "fentry");
-    let fallen = hooks.iter().filter(|(_, rung)| has_trampolines && *rung == "kprobe");
+    let fallen = hooks
+        .iter()
+        .filter(|(hook, rung)| has_trampolines && *rung == "kprobe" && !LIFE.contains(&hook.as_str()));
     fallen.map(|(hook, _)| format!("`{hook}` is attached by kprobe although others are by fentry")).collect()
 }
 

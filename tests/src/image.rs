@@ -1,10 +1,13 @@
 //! Image folders for the containers' lower layers, made of this host's own programs.
 
+mod contents;
+mod software;
+
 use crate::host::find_program;
 use crate::scenario::ImageName;
 use anyhow::{Context as _, Result, bail};
+use contents::{FILES, FOLDERS, PROBES};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -85,6 +88,10 @@ impl Builder<'_> {
                 self.debian()?;
                 self.node()?;
             }
+            ImageName::Servers => {
+                self.debian()?;
+                self.servers()?;
+            }
         }
         self.copy(atk, "usr/bin/atk")?;
         if !self.root.join("usr/bin/nmap").exists() {
@@ -109,83 +116,6 @@ impl Builder<'_> {
                 fs::hard_link(self.root.join("usr/bin/busybox"), target)?;
             }
         }
-        Ok(())
-    }
-
-    fn debian(&self) -> Result<()> {
-        for tool in TOOLS {
-            if let Some(path) = find_system_program(tool) {
-                self.program(&path)?;
-            }
-        }
-        for (link, target) in [("usr/bin/sh", "dash"), ("usr/bin/[", "test")] {
-            if !self.root.join(link).exists() {
-                symlink(target, self.root.join(link))?;
-            }
-        }
-        // Where the host lacks these, a copy of busybox does the same under the same name.
-        for tool in ["wget", "nc", "httpd", "ip", "ps", "hostname"] {
-            let target = self.root.join("usr/bin").join(tool);
-            if !target.exists() && !self.root.join("usr/sbin").join(tool).exists() {
-                fs::copy(self.root.join("usr/bin/busybox"), target)?;
-            }
-        }
-        self.python()
-    }
-
-    fn python(&self) -> Result<()> {
-        let Ok(binary) = fs::canonicalize("/usr/bin/python3") else { return Ok(()) };
-        let Some(version) = binary.file_name() else { return Ok(()) };
-        self.program(&binary)?;
-        if version != OsStr::new("python3") {
-            let link = self.root.join("usr/bin/python3");
-            if !link.exists() {
-                symlink(version, link)?;
-            }
-        }
-        let library = Path::new("/usr/lib").join(version);
-        self.tree(
-            &library,
-            &["test", "idlelib", "lib2to3", "tkinter", "ensurepip", "pydoc_data", "dist-packages"],
-        )?;
-        Ok(())
-    }
-
-    fn java(&self) -> Result<()> {
-        let Some(java) = find_system_program("java").and_then(|path| fs::canonicalize(path).ok()) else {
-            return Ok(());
-        };
-        let Some(home) = java.parent().and_then(Path::parent) else { return Ok(()) };
-        self.tree(home, &["jmods", "man", "docs", "src.zip", "demo"])?;
-        // Its settings are symbolic links into /etc.
-        for entry in fs::read_dir("/etc")?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("java-") {
-                self.tree(&entry.path(), &[])?;
-            }
-        }
-        self.libraries(&java)?;
-        for library in fs::read_dir(home.join("lib"))?.flatten() {
-            if library.path().extension() == Some(OsStr::new("so")) {
-                self.libraries(&library.path())?;
-            }
-        }
-        symlink(&java, self.root.join("usr/bin/java"))?;
-        Ok(())
-    }
-
-    fn node(&self) -> Result<()> {
-        let (Some(node), Some(npm)) = (find_system_program("node"), find_system_program("npm")) else {
-            return Ok(());
-        };
-        let binary = fs::canonicalize(&node)?;
-        self.program(&binary)?;
-        if binary != node {
-            symlink(&binary, self.root.join("usr/bin/node"))?;
-        }
-        let npm = fs::canonicalize(npm)?;
-        let Some(package) = npm.parent().and_then(Path::parent) else { return Ok(()) };
-        self.tree(package, &["docs", "man"])?;
-        symlink(&npm, self.root.join("usr/bin/npm"))?;
         Ok(())
     }
 
@@ -284,118 +214,3 @@ pub fn check_work_folder(work: &Path) -> Result<()> {
         ),
     }
 }
-
-const FOLDERS: [&str; 22] = [
-    "usr/bin",
-    "usr/sbin",
-    "usr/lib",
-    "usr/lib64",
-    "usr/local/bin",
-    "usr/local/sbin",
-    "etc/apt",
-    "tmp",
-    "var/tmp",
-    "var/lib/dpkg",
-    "var/lib/apt/lists/partial",
-    "var/cache/apt/archives/partial",
-    "var/log",
-    "opt",
-    "root",
-    "home",
-    "proc",
-    "sys",
-    "dev",
-    "run",
-    "mnt",
-    "srv",
-];
-
-const FILES: [(&str, &str); 6] = [
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nnonroot:x:65532:65532::/home:/bin/sh\n",
-    ),
-    ("etc/group", "root:x:0:\nuser:x:1000:\nnonroot:x:65532:\n"),
-    ("etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux (test image)\"\n"),
-    ("etc/hosts", "127.0.0.1 localhost\n"),
-    ("var/lib/dpkg/status", ""),
-    ("etc/apt/sources.list", ""),
-];
-
-/// Clients that probes of services call; only that they are there and short matters, so they are copies of `true`.
-const PROBES: [&str; 2] = ["redis-cli", "pg_isready"];
-
-/// What the Debian-like image takes from the host, as far as it is there.
-const TOOLS: &[&str] = &[
-    "[",
-    "apt-get",
-    "base64",
-    "basename",
-    "bash",
-    "cat",
-    "chmod",
-    "chown",
-    "chroot",
-    "cp",
-    "curl",
-    "cut",
-    "dash",
-    "date",
-    "dd",
-    "dirname",
-    "dpkg",
-    "echo",
-    "env",
-    "expr",
-    "false",
-    "find",
-    "grep",
-    "head",
-    "hostname",
-    "id",
-    "ip",
-    "ln",
-    "ls",
-    "mkdir",
-    "mknod",
-    "mktemp",
-    "mount",
-    "mv",
-    "nice",
-    "nmap",
-    "nsenter",
-    "perl",
-    "pivot_root",
-    "printf",
-    "ps",
-    "pwd",
-    "readlink",
-    "rm",
-    "rmdir",
-    "script",
-    "sed",
-    "seq",
-    "setpriv",
-    "setsid",
-    "sleep",
-    "sort",
-    "stat",
-    "su",
-    "sysctl",
-    "tail",
-    "tar",
-    "tee",
-    "test",
-    "timeout",
-    "touch",
-    "tr",
-    "true",
-    "tty",
-    "umount",
-    "uname",
-    "unshare",
-    "wc",
-    "wget",
-    "whoami",
-    "xargs",
-];

@@ -5,7 +5,9 @@
 //! part of the event log is cut out (`slice`) and compared with what the file expects (`verdict`). At the end
 //! the run as a whole is checked (`checks`) and reported (`report`). `docs/scenarios.md` describes the files.
 
+mod attempt;
 mod bench;
+mod blinding;
 mod checks;
 mod container;
 mod execute;
@@ -16,7 +18,9 @@ mod image;
 mod log;
 mod metrics;
 mod network;
+mod noise;
 mod probe;
+mod queue;
 mod refusals;
 mod report;
 mod run;
@@ -43,6 +47,8 @@ struct CommandLine {
 enum Command {
     /// Run scenarios under a sensor and check what it reports
     Run(RunArguments),
+    /// Run the benign scenarios again and again under one sensor, and list what it told
+    Noise(NoiseArguments),
     /// Carry scenarios out without a sensor, to see that each technique itself works
     Try(SetArguments),
     /// Compare the system with and without the sensor
@@ -85,7 +91,7 @@ pub struct SetArguments {
     #[arg(long)]
     pub throwaway: bool,
     /// How many scenarios run at once
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub jobs: u32,
 }
 
@@ -106,9 +112,21 @@ pub struct RunArguments {
     pub set: SetArguments,
 }
 
+/// Arguments of `e2e noise`.
+#[derive(Args)]
+pub struct NoiseArguments {
+    /// How long, in seconds; the last round is finished
+    #[arg(long, default_value_t = 600)]
+    pub seconds: u64,
+    /// How
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
 fn main() -> Result<ExitCode> {
     match CommandLine::parse().command {
         Command::Run(arguments) => run::with_sensor(&arguments),
+        Command::Noise(arguments) => noise::run(&arguments),
         Command::Try(set) => run::without_sensor(&set),
         Command::Bench(BenchCommand::Exec(arguments)) => bench::exec(&arguments),
         Command::Bench(BenchCommand::Actions(arguments)) => bench::actions(&arguments),

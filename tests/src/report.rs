@@ -1,5 +1,6 @@
 //! Results: one line each while running, one JSON file at the end.
 
+use crate::attempt::Attempt;
 use crate::host;
 use crate::scenario::{Class, Scenario};
 use anyhow::{Context as _, Result};
@@ -28,6 +29,9 @@ pub struct Entry {
     pub reason: String,
     /// How long it took.
     pub seconds: f64,
+    /// Of one that was done again: why, and how it had failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<String>,
     /// Of a scenario: what it is.
     #[serde(flatten)]
     pub scenario: Option<Subject>,
@@ -90,21 +94,43 @@ impl Report {
         self.hooks.get_or_init(|| hooks.clone());
     }
 
-    /// Adds a scenario's result and prints its line.
-    pub fn add(&self, scenario: &Scenario, status: Status, reason: String, time: Duration) {
-        self.enter(&scenario.id, Some(scenario.into()), status, reason, time);
+    /// Adds a scenario's result and prints its line. `first` is the attempt before this one, if there was one.
+    pub fn add(&self, scenario: &Scenario, attempt: Attempt, first: Option<Attempt>, time: Duration) {
+        let repeated = first
+            .map(|first| format!("{}; it had failed: {}", first.excuse.unwrap_or_default(), first.reason));
+        self.enter(Entry {
+            id: scenario.id.clone(),
+            status: attempt.status,
+            reason: attempt.reason,
+            seconds: time.as_secs_f64(),
+            repeated,
+            scenario: Some(scenario.into()),
+        });
     }
 
-    fn enter(&self, id: &str, scenario: Option<Subject>, status: Status, reason: String, time: Duration) {
-        let word = match status {
+    fn enter(&self, entry: Entry) {
+        let word = match entry.status {
             Status::Passed => "passed",
             Status::Failed => "FAILED",
             Status::Skipped => "skipped",
         };
-        let seconds = time.as_secs_f64();
-        println!("{word:7} {id:28} {seconds:6.1} s  {}", reason.replace('\n', "\n        "));
-        let entry = Entry { id: id.to_owned(), status, reason, seconds, scenario };
+        let indented = |text: &str| text.replace('\n', "\n        ");
+        println!("{word:7} {:28} {:6.1} s  {}", entry.id, entry.seconds, indented(&entry.reason));
+        if let Some(repeated) = &entry.repeated {
+            println!("        done again: {}", indented(repeated));
+        }
         self.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(entry);
+    }
+
+    fn conclude(&self, id: &str, scenario: Option<Subject>, complaints: &[String], time: Duration) {
+        self.enter(Entry {
+            id: id.to_owned(),
+            status: if complaints.is_empty() { Status::Passed } else { Status::Failed },
+            reason: complaints.join("\n"),
+            seconds: time.as_secs_f64(),
+            repeated: None,
+            scenario,
+        });
     }
 
     /// Adds a check: passed when there is nothing to complain about.
@@ -114,8 +140,12 @@ impl Report {
 
     /// As [`Self::check`], with the time it took.
     pub fn timed_check(&self, id: &str, complaints: Vec<String>, time: Duration) {
-        let status = if complaints.is_empty() { Status::Passed } else { Status::Failed };
-        self.enter(id, None, status, complaints.join("\n"), time);
+        self.conclude(id, None, &complaints, time);
+    }
+
+    /// Adds a check that shows detections, as a scenario does.
+    pub fn subject(&self, id: &str, subject: Subject, complaints: Vec<String>, time: Duration) {
+        self.conclude(id, Some(subject), &complaints, time);
     }
 
     /// Prints the sums, writes the file, and says whether nothing failed.
@@ -150,7 +180,8 @@ mod tests {
         let scenario = "{id: b, title: A thing, host: 'true', needs: {hooks: [open]}, \
                         expect: {findings: [{id: x, severity: low}, {id: x, severity: high}]}}";
         let scenario: Scenario = serde_saphyr::from_str(scenario).unwrap();
-        report.add(&scenario, Status::Passed, String::new(), Duration::from_millis(1500));
+        let first = Attempt::failed("no finding", Some("the kernel slept".into()));
+        report.add(&scenario, Attempt::passed(), Some(first), Duration::from_millis(1500));
         report.set_hooks(&BTreeMap::from([("exec".to_owned(), "tp_btf".to_owned())]));
         report.check("a", vec!["wrong".into()]);
         let file = std::env::temp_dir().join(format!("e2e-report-{}", std::process::id()));
@@ -159,6 +190,8 @@ mod tests {
         assert_eq!(document["label"], "unit");
         assert_eq!(document["results"][0]["status"], "failed");
         assert_eq!(document["results"][1]["seconds"], 1.5);
+        assert_eq!(document["results"][1]["repeated"], "the kernel slept; it had failed: no finding");
+        assert!(document["results"][0].get("repeated").is_none());
         assert_eq!(document["results"][1]["detections"], serde_json::json!(["x"]));
         assert_eq!(document["results"][1]["class"], "attack");
         assert!(document["results"][0].get("class").is_none());

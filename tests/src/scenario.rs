@@ -87,6 +87,8 @@ pub struct ContainerRequest {
     /// Writable volumes beside the root.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// Processes that it may have; without it as many as it likes.
+    pub processes: Option<u32>,
     /// How its cgroup is named.
     #[serde(default)]
     pub cgroup: CgroupForm,
@@ -141,6 +143,8 @@ pub enum ImageName {
     Java,
     /// `debian` and the host's Node.js, if it has one.
     Node,
+    /// `debian` and the host's nginx and redis, if it has them.
+    Servers,
 }
 
 /// A writable volume, like an emptyDir.
@@ -204,6 +208,11 @@ pub struct Needs {
     /// The scenario changes the node itself, if only for a moment: it is run only on a machine that is thrown away.
     #[serde(default)]
     pub throwaway: bool,
+    /// A setting of the kernel that the scenario changes: two that change the same one do not run at the same time.
+    pub knob: Option<String>,
+    /// It changes what others rely on, such as the clock: it runs while no other does.
+    #[serde(default)]
+    pub alone: bool,
     /// Shell script on the host; when it fails, the scenario is skipped and its output is the reason.
     pub probe: Option<String>,
 }
@@ -249,6 +258,10 @@ pub struct ExpectedFinding {
     /// Path in the record (`process.exe`, `finding.evidence.layer`) to what must be there.
     #[serde(default)]
     pub evidence: BTreeMap<String, Pattern>,
+    /// The same, of what only hooks inside the kernel see: not looked for where the record's `event.rung` is
+    /// `system_call`.
+    #[serde(default)]
+    pub kernel_evidence: BTreeMap<String, Pattern>,
     /// It is of a process of the host, not of the scenario's container.
     #[serde(default)]
     pub host: bool,
@@ -372,7 +385,7 @@ pub fn read(path: &Path, class: Class) -> Result<Scenario> {
     Ok(scenario)
 }
 
-fn parse(text: &str) -> Result<Scenario> {
+pub fn parse(text: &str) -> Result<Scenario> {
     let scenario: Scenario = serde_saphyr::from_str(text)?;
     for pattern in &scenario.proves {
         Regex::new(pattern).with_context(|| format!("`proves`: {pattern}"))?;

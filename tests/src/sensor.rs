@@ -24,6 +24,8 @@ pub struct Settings<'a> {
     pub output: &'a str,
     /// Rules beside the built-in ones.
     pub rules: Option<&'a Path>,
+    /// A config file.
+    pub config: Option<&'a Path>,
     /// A rung of the attach ladder to force.
     pub attach: Option<&'a str>,
 }
@@ -58,6 +60,9 @@ impl Sensor {
         command.arg("--log-dir").arg(&folder).arg("--metrics").arg(metrics.to_string());
         if let Some(rules) = settings.rules {
             command.arg("--rules").arg(rules);
+        }
+        if let Some(config) = settings.config {
+            command.arg("--config").arg(config);
         }
         if let Some(rung) = settings.attach {
             command.arg("--attach").arg(rung);
@@ -101,6 +106,11 @@ impl Sensor {
         }
     }
 
+    /// Whether it says that it is ready.
+    pub fn ready(&self) -> Result<()> {
+        http::get(self.metrics, "/readyz").map(|_| ())
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -138,6 +148,13 @@ impl Sensor {
         text.lines().filter(is_error).map(str::to_owned).collect()
     }
 
+    /// Lines of its standard error that tell of programs that the kernel's verifier refuses.
+    pub fn refused_programs(&self) -> Vec<String> {
+        let text = std::fs::read(&self.stderr).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().filter(|line| tells_of_a_refusal(line)).map(str::to_owned).collect()
+    }
+
     /// Sends SIGTERM and waits; returns how it ended and after what time. Kills it after `limit`.
     pub fn stop(&mut self, limit: Duration) -> Result<(Option<ExitStatus>, Duration)> {
         if let Some(status) = self.child.try_wait()? {
@@ -155,5 +172,25 @@ impl Drop for Sensor {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Whether a line of the log quotes the verifier; kernels that permit a rung to nobody ask no verifier.
+fn tells_of_a_refusal(line: &str) -> bool {
+    let before: Vec<&str> = line.split("Verifier output: ").collect();
+    before[..before.len() - 1].iter().any(|text| !text.ends_with("Operation not permitted (os error 1). "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rung_that_is_permitted_to_nobody_is_no_refusal() {
+        let nobody = "fentry: the BPF_PROG_LOAD syscall returned Operation not permitted (os error 1). Verifier output: ; no kprobes";
+        assert!(!tells_of_a_refusal(nobody) && !tells_of_a_refusal("INFO watching"));
+        let refused =
+            "the BPF_PROG_LOAD syscall returned Invalid argument (os error 22). Verifier output: R1 !read_ok";
+        assert!(tells_of_a_refusal(refused) && tells_of_a_refusal(&format!("{nobody}; {refused}")));
     }
 }

@@ -120,7 +120,7 @@ pub fn oci_spec(
         "linux": {
             "cgroupsPath": identity.container_cgroup(request.cgroup),
             "namespaces": namespaces(flavour, network),
-            "resources": {"devices": [{"allow": privileged, "access": "rwm"}]},
+            "resources": resources(request, privileged),
         },
     });
     if privileged {
@@ -130,6 +130,14 @@ pub fn oci_spec(
         spec["linux"]["readonlyPaths"] = json!(READONLY_PATHS);
     }
     spec
+}
+
+fn resources(request: &ContainerRequest, privileged: bool) -> Value {
+    let mut resources = json!({"devices": [{"allow": privileged, "access": "rwm"}]});
+    if let Some(limit) = request.processes {
+        resources["pids"] = json!({"limit": limit});
+    }
+    resources
 }
 
 fn namespaces(flavour: Flavour, network: Option<&Path>) -> Value {

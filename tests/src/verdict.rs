@@ -60,6 +60,9 @@ fn differences(expected: &ExpectedFinding, identity: Option<&Identity>, record: 
         differences.push(format!("severity is {}, expected {wanted:?}", record["finding"]["severity"]));
     }
     differences.extend(mismatches(&expected.evidence, record));
+    if record["event"]["rung"] != "system_call" {
+        differences.extend(mismatches(&expected.kernel_evidence, record));
+    }
     if expected.host {
         if !record["container"].is_null() || !record["pod"].is_null() {
             differences.push("names a container or pod, expected a process of the host".to_owned());

@@ -21,7 +21,7 @@ const GUESTS_AT_ONCE: usize = 2;
 /// Rungs that are forced in a guest, besides the run with the best ways that its kernel offers. Every rung is taken
 /// once on a kernel that has them all; the one that depends most on the kernel is taken on the newest too.
 const FORCED: [(&str, &str); 4] =
-    [("6.1", "kprobe"), ("6.1", "lsm"), ("6.1", "tracepoint"), ("7.2", "kprobe")];
+    [("6.1", "kprobe"), ("6.1", "lsm"), ("6.1", "tracepoint"), ("7.2", "tracepoint")];
 
 /// What a guest's kernel says when emulated processors run into code that the kernel is patching (a static branch that
 /// perf_event_open switches, for example) and miss that it is done. Real processors do not; such a run is begun again, once.

@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod cache;
 mod command;
+mod coverage;
 mod end_to_end;
 mod report;
 mod run;

@@ -25,6 +25,9 @@ pub struct ScenarioResult {
     /// Why it failed or was skipped; may be absent for a pass.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Of one that was done again: why.
+    #[serde(default)]
+    pub repeated: Option<String>,
     /// What the scenario is; absent of a check of the whole run.
     #[serde(flatten)]
     pub scenario: Option<Subject>,
@@ -98,6 +101,9 @@ impl Report {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for result in &self.results {
+            if let Some(why) = &result.repeated {
+                counts.notes.push(format!("{} done again, as {why}", result.id));
+            }
             let word = match result.status {
                 Status::Passed => {
                     counts.passed += 1;
@@ -158,14 +164,19 @@ mod tests {
     #[test]
     fn counts_an_end_to_end_report() {
         let text = r#"{"label":"vm-6.1","kernel":"6.1.0-9-cloud-amd64","results":[
-            {"id":"ex-01","status":"passed","reason":"","seconds":0.4},
+            {"id":"ex-01","status":"passed","reason":"","repeated":"it rained","seconds":0.4},
             {"id":"ex-07","status":"skipped","reason":"no memfd_secret","seconds":0.0},
             {"id":"bn-01","status":"failed","seconds":1.0}]}"#;
         let report = Report::parse(text).unwrap();
         assert_eq!(report.kernel, "6.1.0-9-cloud-amd64");
         let counts = report.counts();
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 1));
-        assert_eq!(counts.notes, ["ex-07 skipped: no memfd_secret", "bn-01 failed: no reason given"]);
+        let notes = [
+            "ex-01 done again, as it rained",
+            "ex-07 skipped: no memfd_secret",
+            "bn-01 failed: no reason given",
+        ];
+        assert_eq!(counts.notes, notes);
     }
 
     #[test]

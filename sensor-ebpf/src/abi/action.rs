@@ -56,6 +56,8 @@ pub const RUNG_LSM: u32 = 2;
 pub const RUNG_FENTRY: u32 = 3;
 /// Kprobe or kretprobe.
 pub const RUNG_KPROBE: u32 = 4;
+/// The return of a system call.
+pub const RUNG_SYSTEM_CALL: u32 = 5;
 
 /// Numbers in [`ActionRecord::values`].
 pub const ACTION_VALUES: usize = 6;
@@ -115,6 +117,9 @@ pub const OPEN_VALUE_REASONS: usize = 2;
 /// `file_open`: of a device node its device: major << 20 | minor.
 pub const OPEN_VALUE_DEVICE: usize = 3;
 
+/// `file_open`: of a file of /proc/PID the process id, as the host counts.
+pub const OPEN_VALUE_PROCESS: usize = 4;
+
 /// The opener writes to a file system through which the kernel itself is steered.
 pub const OPEN_KERNEL_WRITE: u64 = 1;
 /// The file's mount is not in the opener's mount namespace.
@@ -128,6 +133,12 @@ pub const OPEN_KERNEL_MEMORY: u64 = 1 << 4;
 
 /// The file is a plain one with the name of a cgroup's release agent.
 pub const OPEN_AGENT_NAME: u64 = 1 << 5;
+/// The file is on a watch list, by name or place.
+pub const OPEN_LISTED: u64 = 1 << 6;
+/// The file shows environment or memory of another process.
+pub const OPEN_OTHER_PROCESS: u64 = 1 << 7;
+/// The file was made by this open, and may be executed.
+pub const OPEN_MADE_EXECUTABLE: u64 = 1 << 8;
 
 /// `file_attribute`: `ATTRIBUTE_*` bits of what changes.
 pub const ATTRIBUTE_VALUE_CHANGED: usize = 0;
@@ -135,6 +146,16 @@ pub const ATTRIBUTE_VALUE_CHANGED: usize = 0;
 pub const ATTRIBUTE_VALUE_MODE: usize = 1;
 /// `file_attribute`: the permitted capabilities that the file is given.
 pub const ATTRIBUTE_VALUE_CAPABILITIES: usize = 2;
+/// `file_attribute`: the time of the last change of content that is set, in seconds since 1970.
+pub const ATTRIBUTE_VALUE_MODIFY_TIME: usize = 3;
+
+/// `file_attribute`: if flags change, the new ones (`FILE_FLAG_*`), and in the upper half the old ones.
+pub const ATTRIBUTE_VALUE_FLAGS: usize = 4;
+
+/// The file cannot be changed (`chattr +i`).
+pub const FILE_FLAG_IMMUTABLE: u64 = 1;
+/// The file can only grow (`chattr +a`).
+pub const FILE_FLAG_APPEND: u64 = 2;
 
 /// The mode changes (`ATTR_MODE` of include/linux/fs.h).
 pub const ATTRIBUTE_MODE: u64 = 1;
@@ -144,8 +165,12 @@ pub const ATTRIBUTE_OWNER: u64 = 1 << 1;
 pub const ATTRIBUTE_GROUP: u64 = 1 << 2;
 /// The size changes (`ATTR_SIZE`).
 pub const ATTRIBUTE_SIZE: u64 = 1 << 3;
+/// The time of the last change of content is set (`ATTR_MTIME_SET`).
+pub const ATTRIBUTE_MODIFY_TIME: u64 = 1 << 8;
 /// File capabilities are set (the extended attribute `security.capability`).
 pub const ATTRIBUTE_CAPABILITIES: u64 = 1 << 32;
+/// Flags of the file change that forbid others to change it.
+pub const ATTRIBUTE_FLAGS: u64 = 1 << 33;
 
 /// `file_name`: what is done, a `NAME_*` number.
 pub const NAME_VALUE_OPERATION: usize = 0;
@@ -158,6 +183,10 @@ pub const NAME_SYMLINK: u64 = 2;
 pub const NAME_RENAME: u64 = 3;
 /// `file` loses its name.
 pub const NAME_UNLINK: u64 = 4;
+/// The folder `file` is made.
+pub const NAME_MAKE_FOLDER: u64 = 5;
+/// The folder `file` is removed.
+pub const NAME_REMOVE_FOLDER: u64 = 6;
 
 /// `bind_mount`, `move_mount`: `i_rdev` of what is mounted, if that is a device node: major << 20 | minor.
 pub const BIND_VALUE_NODE: usize = 4;
@@ -240,6 +269,88 @@ pub const LISTEN_VALUE_TYPE: usize = 1;
 pub const LISTEN_VALUE_PORT: usize = 2;
 /// `socket_listen`: local address as in memory, 16 bytes in two values; of IPv4 the first four.
 pub const LISTEN_VALUE_ADDRESS: usize = 3;
+
+/// `socket_connect`: address family (AF_INET or AF_INET6).
+pub const CONNECT_VALUE_FAMILY: usize = 0;
+/// `socket_connect`: type (SOCK_*).
+pub const CONNECT_VALUE_TYPE: usize = 1;
+/// `socket_connect`: port in host byte order.
+pub const CONNECT_VALUE_PORT: usize = 2;
+/// `socket_connect`: the other end's address as in memory, 16 bytes in two values; of IPv4 it is the mapped address.
+pub const CONNECT_VALUE_ADDRESS: usize = 3;
+/// `socket_connect`: if it is told because there are many: different addresses and ports that the cgroup connected to within
+/// a minute, and in the upper half how many connections failed.
+pub const CONNECT_VALUE_MANY: usize = 5;
+
+/// `socket_send`: address family (AF_INET, AF_INET6 or AF_PACKET).
+pub const SEND_VALUE_FAMILY: usize = CONNECT_VALUE_FAMILY;
+/// `socket_send`: type (SOCK_*).
+pub const SEND_VALUE_TYPE: usize = CONNECT_VALUE_TYPE;
+/// `socket_send`: port in host byte order.
+pub const SEND_VALUE_PORT: usize = CONNECT_VALUE_PORT;
+/// `socket_send`: the other end's address, as of `socket_connect`; of an ARP reply the address that it claims.
+pub const SEND_VALUE_ADDRESS: usize = CONNECT_VALUE_ADDRESS;
+/// `socket_send`: what is sent (`SEND_*`) in the lowest 8 bits; if it is told because there are many, how many in the 24
+/// bits above, and in the upper half how many connections failed.
+pub const SEND_VALUE_WHAT: usize = 5;
+
+/// The login of a miner: JSON with a method of Stratum. The text is how it begins.
+pub const SEND_STRATUM: u64 = 1;
+/// A question for the name of a mining pool. The text is the name as DNS writes it, without its end.
+pub const SEND_QUERY: u64 = 2;
+/// An ARP reply.
+pub const SEND_ARP_REPLY: u64 = 3;
+
+/// `signal`: its number.
+pub const SIGNAL_VALUE_NUMBER: usize = 0;
+/// `signal`: if it is told because there are many: processes that the sender signalled within five seconds.
+pub const SIGNAL_VALUE_MANY: usize = 1;
+
+/// `clock_change`: the new time in seconds since 1970; 0 if the clock is moved by an offset.
+pub const CLOCK_VALUE_SECONDS: usize = 0;
+/// `clock_change`: the whole seconds by which the clock is moved, signed; 0 if it is set to a time.
+pub const CLOCK_VALUE_OFFSET: usize = 1;
+
+/// `file_map`: what the mapping allows (PROT_* of include/uapi/asm-generic/mman-common.h).
+pub const MAP_VALUE_PROTECTION: usize = 0;
+/// `file_map`: flags of the mapping (MAP_* of the same file).
+pub const MAP_VALUE_FLAGS: usize = 1;
+
+/// `file_destruction`: how many files within ten seconds.
+pub const DESTRUCTION_VALUE_COUNT: usize = 0;
+
+/// `fork_flood`: processes born within three seconds, if it is told for that.
+pub const FORK_VALUE_COUNT: usize = 0;
+/// `fork_flood`: forks that the cgroup refused since the last look, if it is told for that. Made in user space.
+pub const FORK_VALUE_REFUSED: usize = 1;
+
+/// `filter_change`: what is changed, a `FILTER_*` number.
+pub const FILTER_VALUE_SYSTEM: usize = 0;
+/// `filter_change`: type of the first message that changes something (`nlmsg_type`); 0 of setsockopt(2).
+pub const FILTER_VALUE_MESSAGE: usize = 1;
+
+/// nf_tables, by netlink.
+pub const FILTER_NF_TABLES: u64 = 1;
+/// The tables of iptables, by setsockopt(2).
+pub const FILTER_TABLES: u64 = 2;
+/// The audit system, by netlink.
+pub const FILTER_AUDIT: u64 = 3;
+
+/// `key_access`: keys that the process looked at within ten seconds.
+pub const KEY_VALUE_COUNT: usize = 0;
+/// `key_access`: serial number of the key.
+pub const KEY_VALUE_SERIAL: usize = 1;
+
+/// `self_watch`: how many events were lost, or nanoseconds since the last own event.
+pub const SELF_VALUE_AMOUNT: usize = 0;
+
+/// `disk_fill`: percent of the disk that are free.
+pub const DISK_VALUE_FREE: usize = 0;
+/// `disk_fill`: bytes by which free space fell within a minute.
+pub const DISK_VALUE_GROWTH: usize = 1;
+
+/// `limit_change`: the resource (RLIMIT_* of include/uapi/asm-generic/resource.h).
+pub const LIMIT_VALUE_RESOURCE: usize = 0;
 
 /// `power_control`: the command (LINUX_REBOOT_CMD_* of include/uapi/linux/reboot.h).
 pub const POWER_VALUE_COMMAND: usize = 0;

@@ -214,6 +214,69 @@ arguments! {
         folder: "dir" "path",
         entry: "dentry" "dentry",
     }
+    /// `int security_path_mkdir(const struct path *dir, struct dentry *dentry, umode_t mode)`
+    make_folder: MakeFolderArguments = "security_path_mkdir" {
+        folder: "dir" "path",
+        entry: "dentry" "dentry",
+    }
+    /// `int security_path_rmdir(const struct path *dir, struct dentry *dentry)`
+    remove_folder: RemoveFolderArguments = "security_path_rmdir" {
+        folder: "dir" "path",
+        entry: "dentry" "dentry",
+    }
+    /// `int security_socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`
+    socket_connect: SocketConnectArguments = "security_socket_connect" {
+        socket: "sock" "socket",
+        address: "address" "",
+        length: "addrlen" "",
+    }
+    /// `int security_socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`
+    socket_send: SocketSendArguments = "security_socket_sendmsg" {
+        socket: "sock" "socket",
+        message: "msg" "msghdr",
+    }
+    /// `int security_task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
+    signal: SignalArguments = "security_task_kill" {
+        target: "p" "task_struct",
+        information: "info" "kernel_siginfo",
+        number: "sig" "",
+    }
+    /// `int security_settime64(const struct timespec64 *ts, const struct timezone *tz)`
+    clock_change: ClockChangeArguments = "security_settime64" { time: "ts" "timespec64", }
+    /// `int do_adjtimex(struct __kernel_timex *txc)`
+    clock_offset: ClockOffsetArguments = "do_adjtimex" { adjustment: "txc" "__kernel_timex", }
+    /// `int security_mmap_file(struct file *file, unsigned long prot, unsigned long flags)`
+    file_map: FileMapArguments = "security_mmap_file" {
+        file: "file" "file",
+        protection: "prot" "",
+        flags: "flags" "",
+    }
+    /// `int security_netlink_send(struct sock *sk, struct sk_buff *skb)`
+    netlink_send: NetlinkSendArguments = "security_netlink_send" {
+        sock: "sk" "sock",
+        buffer: "skb" "sk_buff",
+    }
+    /// `int security_socket_setsockopt(struct socket *sock, int level, int optname)`
+    socket_option: SocketOptionArguments = "security_socket_setsockopt" {
+        level: "level" "",
+        option: "optname" "",
+    }
+    /// `int security_key_permission(key_ref_t key_ref, const struct cred *cred, enum key_need_perm need_perm)`
+    key_access: KeyAccessArguments = "security_key_permission" {
+        key: "key_ref" "",
+        need: "need_perm" "",
+    }
+    /// `int vfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry, struct file_kattr *fa)`, since 5.13; the last
+    /// one's structure was called `fileattr` before 6.17.
+    file_flags: FileFlagsArguments = "vfs_fileattr_set" {
+        entry: "dentry" "dentry",
+        attributes: "fa" "",
+    }
+    /// `int security_task_setrlimit(struct task_struct *p, unsigned int resource, struct rlimit *new_rlim)`
+    limit_change: LimitChangeArguments = "security_task_setrlimit" {
+        target: "p" "task_struct",
+        resource: "resource" "",
+    }
     /// `void set_fs_pwd(struct fs_struct *fs, const struct path *path)`
     working_folder: WorkingFolderArguments = "set_fs_pwd" {
         fs: "fs" "fs_struct",

@@ -24,5 +24,61 @@ pub struct ParameterCount {
     pub reserved: u32,
 }
 
+/// Where a connection leads: the key of the list of watched addresses and ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct DestinationKey {
+    /// The address as in memory, of IPv4 the mapped one; zero for any.
+    pub address: [u64; 2],
+    /// The port; 0 for any.
+    pub port: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
+impl DestinationKey {
+    /// The second word of an IPv4 address as IPv6 maps it; `address` as in memory.
+    pub const fn mapped(address: u32) -> u64 {
+        const PREFIX: u64 = 0xffff_0000;
+        PREFIX | (address as u64) << 32
+    }
+}
+
+/// A destination of one cgroup. Only the kernel side uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct CgroupDestination {
+    /// The cgroup.
+    pub cgroup_id: u64,
+    /// The destination.
+    pub destination: DestinationKey,
+}
+
+/// A file that a program maps executable. Only the kernel side uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct MappedKey {
+    /// The file.
+    pub file: InodeKey,
+    /// Inode number of the program that maps it.
+    pub program: u64,
+}
+
+/// How many within a window of time. Only the kernel side uses it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct WindowCount {
+    /// When the window began, nanoseconds of CLOCK_BOOTTIME.
+    pub start: u64,
+    /// How many.
+    pub count: u32,
+    /// What else is counted: failed connections; the process signalled last.
+    pub other: u32,
+}
+
+const _: () = assert!(size_of::<DestinationKey>() == 24);
+const _: () = assert!(size_of::<CgroupDestination>() == 32);
+const _: () = assert!(size_of::<WindowCount>() == 16);
 const _: () = assert!(size_of::<InodeKey>() == 16);
+const _: () = assert!(size_of::<MappedKey>() == 24);
 const _: () = assert!(size_of::<ParameterCount>() == 16);

@@ -55,6 +55,8 @@ pub enum RingClass {
     Lineage,
     /// Rare actions of high value.
     Critical,
+    /// Actions that may come in numbers.
+    Bulk,
 }
 
 impl RingClass {
@@ -63,6 +65,7 @@ impl RingClass {
         match self {
             Self::Lineage => "lineage",
             Self::Critical => "critical",
+            Self::Bulk => "bulk",
         }
     }
 }
@@ -108,6 +111,19 @@ kinds! {
     PowerControl = 35 "power_control" Critical "A process of a container asked for a reboot or halt, of the node or of its pid namespace."
     TerminalInput = 36 "terminal_input" Critical "A process of a container put keystrokes into a terminal."
     SocketBind = 37 "socket_bind" Critical "A process of a container chose the algorithm of a socket of the kernel's cryptography."
+    SocketConnect = 38 "socket_connect" Bulk "A process of a container connects to a watched address or port, or to many of them."
+    Signal = 39 "signal" Bulk "A process ends or stops another one that is not of its container, or many of them."
+    CommandChange = 40 "command_change" Bulk "A process gives itself the command name of a watched program or of a kernel thread."
+    ClockChange = 41 "clock_change" Bulk "The wall clock was set, or moved by an offset."
+    FileDestruction = 42 "file_destruction" Bulk "Processes of a container removed, renamed or emptied many files within ten seconds; told with the last one."
+    ForkFlood = 43 "fork_flood" Bulk "Processes of a container are born at a rate that exhausts the node, or more than it may have."
+    FilterChange = 44 "filter_change" Bulk "Rules of the packet filter or of the audit system are changed."
+    KeyAccess = 45 "key_access" Bulk "A process of a container looks at keys of the kernel's keyrings."
+    SelfWatch = 46 "self_watch" Critical "The sensor found that it does not see all: its own event did not come, or others were lost. Made in user space."
+    LimitChange = 47 "limit_change" Bulk "A process of a container sets the resource limits of another one (prlimit)."
+    DiskFill = 48 "disk_fill" Bulk "A disk of the node fills up fast and has little left; the process is of who wrote most. Made in user space."
+    FileMap = 49 "file_map" Bulk "A process of a container maps a file executable that did not come with its image: from memory, or of the upper layer."
+    SocketSend = 50 "socket_send" Bulk "A process of a container sends to a watched address without connecting, asks for the name of a mining pool, logs in to one, or answers for an address (ARP)."
 }
 
 // Numbers without gaps: the counters are indexed by them.

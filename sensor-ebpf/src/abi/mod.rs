@@ -10,6 +10,8 @@ mod loss;
 mod offsets;
 mod process;
 mod settings;
+mod system_call;
+mod watch;
 
 pub use action::*;
 pub use arguments::*;
@@ -21,6 +23,8 @@ pub use loss::*;
 pub use offsets::*;
 pub use process::*;
 pub use settings::*;
+pub use system_call::*;
+pub use watch::*;
 
 /// Version of this ABI. The object carries it in its settings; the sensor refuses an object of another version.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 5;

@@ -83,6 +83,9 @@ offsets! {
         real_cred: "real_cred",
         thread_status: "thread_info.status",
         nameidata: "nameidata",
+        ptraced: "ptraced",
+        ptrace_entry: "ptrace_entry",
+        thread_flags: "thread_info.flags",
     }
     /// `struct signal_struct`
     signal: SignalOffsets = "signal_struct" {
@@ -137,6 +140,8 @@ offsets! {
     /// `struct mnt_namespace`
     mnt_namespace: MntNamespaceOffsets = "mnt_namespace" {
         inum: "ns.inum",
+        tree: "mounts.rb_node",
+        list_last: "list.prev",
     }
     /// `struct net`
     net: NetOffsets = "net" {
@@ -178,6 +183,7 @@ offsets! {
         arg_end: "arg_end",
         env_start: "env_start",
         env_end: "env_end",
+        exe_file: "exe_file",
     }
     /// `struct fs_struct`
     fs: FsOffsets = "fs_struct" {
@@ -201,6 +207,7 @@ offsets! {
         filename: "filename",
         interp: "interp",
         argc: "argc",
+        cred: "cred",
         secureexec_bit: "secureexec",
     }
     /// `struct file`
@@ -222,6 +229,7 @@ offsets! {
         size: "i_size",
         rdev: "i_rdev",
         writecount: "i_writecount.counter",
+        flags: "i_flags",
         sb: "i_sb",
         ctime: "i_ctime_sec|__i_ctime.tv_sec|i_ctime.tv_sec",
         mtime: "i_mtime_sec|__i_mtime.tv_sec|i_mtime.tv_sec",
@@ -256,6 +264,7 @@ offsets! {
         inode: "d_inode",
         sb: "d_sb",
         name: "d_name.name",
+        name_length: "d_name.len",
         hash_pprev: "d_hash.pprev",
     }
     /// `struct vfsmount`
@@ -270,16 +279,29 @@ offsets! {
         parent: "mnt_parent",
         mountpoint: "mnt_mountpoint",
         namespace: "mnt_ns",
+        node: "mnt_node",
+        list: "mnt_list",
     }
     /// `struct nameidata` (fs/namei.c): the walk along a path that a task is in the middle of.
     nameidata: NameidataOffsets = "nameidata" {
         path_mnt: "path.mnt",
         path_dentry: "path.dentry",
     }
+    /// `struct proc_inode` (fs/proc/internal.h)
+    proc_inode: ProcInodeOffsets = "proc_inode" {
+        pid: "pid",
+        vfs_inode: "vfs_inode",
+    }
     /// `struct iattr`
     iattr: IattrOffsets = "iattr" {
         valid: "ia_valid",
         mode: "ia_mode",
+        mtime: "ia_mtime.tv_sec",
+    }
+    /// `struct __kernel_timex` (include/uapi/linux/timex.h)
+    timex: TimexOffsets = "__kernel_timex" {
+        modes: "modes",
+        seconds: "time.tv_sec",
     }
     /// `struct socket`
     socket: SocketOffsets = "socket" {
@@ -296,12 +318,47 @@ offsets! {
         v6_daddr: "__sk_common.skc_v6_daddr",
         v6_rcv_saddr: "__sk_common.skc_v6_rcv_saddr",
         peer_pid: "sk_peer_pid",
+        state: "__sk_common.skc_state",
+        protocol: "sk_protocol",
+        user_locks_bit: "sk_userlocks",
+    }
+    /// `struct tcp_sock`
+    tcp_sock: TcpSockOffsets = "tcp_sock" {
+        bytes_sent: "bytes_sent",
+    }
+    /// `struct msghdr`
+    message: MessageOffsets = "msghdr" {
+        name: "msg_name",
+        name_length: "msg_namelen",
+        iterator: "msg_iter",
+        flags: "msg_flags",
+    }
+    /// `struct iov_iter`
+    iterator: IteratorOffsets = "iov_iter" {
+        segments: "__iov|iov",
+        start: "iov_offset",
+        count: "count",
+    }
+    /// `struct iovec`
+    segment: SegmentOffsets = "iovec" {
+        base: "iov_base",
+        length: "iov_len",
+    }
+    /// `struct sk_buff`
+    sk_buff: SkBuffOffsets = "sk_buff" {
+        data: "data",
+        length: "len",
+    }
+    /// `struct key` (include/linux/key.h)
+    key: KeyOffsets = "key" {
+        serial: "serial",
     }
     /// `struct unix_sock`
     unix_sock: UnixSockOffsets = "unix_sock" {
         path_mnt: "path.mnt",
         path_dentry: "path.dentry",
         addr: "addr",
+        peer: "peer",
     }
     /// `struct unix_address`
     unix_address: UnixAddressOffsets = "unix_address" {

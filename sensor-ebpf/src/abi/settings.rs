@@ -12,10 +12,14 @@ pub struct Settings {
     pub exec_record_size: u32,
     /// `size_of::<ActionRecord>()` of the object, checked before loading.
     pub action_record_size: u32,
-    /// Number of entries of the scratch map, one a possible CPU.
+    /// Number of possible CPUs: entries of the scratch maps, of which exec records have a second half with `exec_again`.
     pub scratch_slots: u32,
     /// Inode number of the host's mount namespace.
     pub host_mount_namespace: u32,
+    /// 1 if the hook `exec_again` looks after execs whose program the kernel skipped.
+    pub exec_again: u32,
+    /// When the node booted, in seconds since 1970, as the wall clock said when the sensor started.
+    pub boot_epoch: u32,
 }
 
 impl Settings {
@@ -27,7 +31,9 @@ impl Settings {
         action_record_size: size_of::<super::ActionRecord>() as u32,
         scratch_slots: 0,
         host_mount_namespace: 0,
+        exec_again: 0,
+        boot_epoch: 0,
     };
 }
 
-const _: () = assert!(size_of::<Settings>() == 24);
+const _: () = assert!(size_of::<Settings>() == 32);

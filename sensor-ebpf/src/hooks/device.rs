@@ -14,9 +14,12 @@ use crate::kernel::{Probed, Structure, offset};
 
 entries!(device_node => device_node_lsm, device_node_fentry, device_node_kprobe);
 
-const TYPE_MASK: u64 = 0o170_000;
-const TYPE_CHARACTER: u64 = 0o020_000;
-const TYPE_BLOCK: u64 = 0o060_000;
+/// `S_IFMT`, `S_IFCHR` and `S_IFBLK` of include/uapi/linux/stat.h.
+pub const TYPE_MASK: u64 = 0o170_000;
+/// A character device.
+pub const TYPE_CHARACTER: u64 = 0o020_000;
+/// A block device.
+pub const TYPE_BLOCK: u64 = 0o060_000;
 
 /// `security_path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`, unchanged from
 /// 5.10 to 7.2. It runs for every file that is made; `dev` is as user space writes it. Whether the maker is allowed to is
@@ -38,16 +41,21 @@ fn device_node<W: Way>(way: &W) {
         return;
     }
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
-    // `new_decode_dev` of include/linux/kdev_t.h.
-    let major = (device & 0xf_ff00) >> 8;
-    let minor = (device & 0xff) | ((device >> 12) & 0xf_ff00);
     action.value(DEVICE_VALUE_MODE, mode);
-    action.value(DEVICE_VALUE_NUMBER, major << 20 | minor);
+    action.value(DEVICE_VALUE_NUMBER, device_number(device));
     let mount = Structure::<Probed>::new(folder).pointer(0);
     action.file(&File::entry(mount, entry));
     // The entry has no inode yet.
     action.file_facts().mode = mode as u32;
     action.send();
+}
+
+/// A device number of user space as major << 20 | minor: `new_decode_dev` of include/linux/kdev_t.h.
+#[inline(always)]
+pub fn device_number(device: u64) -> u64 {
+    let major = (device & 0xf_ff00) >> 8;
+    let minor = (device & 0xff) | ((device >> 12) & 0xf_ff00);
+    major << 20 | minor
 }
 
 /// A file that is setuid or setgid without a chmod. It has no inode yet; its maker will own it.

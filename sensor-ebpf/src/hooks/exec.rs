@@ -1,16 +1,16 @@
 //! exec: everything about the new program that must be taken before it can change.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::{btf_tracepoint, kprobe};
+use aya_ebpf::programs::{BtfTracePointContext, ProbeContext};
 use sensor_ebpf::abi::*;
 
 use crate::action::current;
-use crate::contained::{is_elsewhere, mount_namespace, track};
-use crate::emit::{ExecScratch, seen};
+use crate::contained::{is_elsewhere, mount_namespace, settings, track};
+use crate::emit::{ExecScratch, Tally, current_thread, seen};
 use crate::file::{File, TYPE_MASK, read_inode, root_folder};
-use crate::kernel::{Probed, Structure, Task, Typed, offset};
-use crate::maps::EXEC_SCRATCH;
+use crate::kernel::{Access, Probed, Structure, Task, Typed, offset};
+use crate::maps::TOLD_EXECS;
 use crate::path::{Place, Walker, walk};
 use crate::user_memory::{copy_args, copy_environment};
 
@@ -26,12 +26,54 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     let task = Task::<Typed>::new(context.arg(0));
     let old_thread_id: u32 = context.arg(1);
     let binprm = Structure::<Typed>::new(context.arg(2));
+    if settings().exec_again != 0 {
+        // Without room the second hook tells the exec once more, which is better than not at all.
+        let _ = TOLD_EXECS.insert(current_thread(), 1, 0);
+    }
     let Some(tally) = seen(EventKind::Exec) else { return 0 };
-    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else {
+    let Some(scratch) = ExecScratch::claim() else {
         tally.too_big();
         return 0;
     };
+    executed(task, old_thread_id, binprm, tally, scratch);
+    scratch.release();
+    0
+}
 
+/// `free_bprm(struct linux_binprm *bprm)`, unchanged from 5.10 to 7.2: a moment later, when the kernel is done with an exec.
+///
+/// The kernel skips a program that still runs on the same CPU. Where tracepoints can be preempted, a task in the midst of
+/// [`exec`] hides the execs of all others until it goes on. Kprobes are not preempted, so this one tells what was skipped;
+/// but for the former thread id of a thread that was not the first one, which only the tracepoint knows.
+#[kprobe]
+pub fn exec_again(context: ProbeContext) -> u32 {
+    let address: *const u8 = context.arg::<*const u8>(0).unwrap_or(core::ptr::null());
+    if TOLD_EXECS.remove(current_thread()).is_ok() {
+        return 0;
+    }
+    let binprm = Structure::<Probed>::new(address);
+    // Given to the task at the point of no return; still there if the exec failed.
+    if !binprm.pointer(offset!(binprm.cred)).is_null() {
+        return 0;
+    }
+    let task = current();
+    let Some(tally) = seen(EventKind::Exec) else { return 0 };
+    let Some(scratch) = ExecScratch::second() else {
+        tally.too_big();
+        return 0;
+    };
+    executed(task, task.thread_id(), binprm, tally, scratch);
+    0
+}
+
+#[inline(always)]
+fn executed<A: Access>(
+    task: Task<A>,
+    old_thread_id: u32,
+    binprm: Structure<A>,
+    tally: Tally,
+    scratch: &mut ExecScratch,
+) {
     let record = scratch.exec();
     record.header = tally.header(0);
     record.old_thread_id = old_thread_id;
@@ -43,11 +85,10 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     read_stdio(1);
     let (size, read_failed) = read_spans(task, binprm, file, scratch);
     tally.send(scratch, size, read_failed);
-    0
 }
 
 #[inline(always)]
-fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
+fn read_task<A: Access>(task: Task<A>, record: &mut ExecRecord) {
     record.process = task.identity();
     if is_elsewhere(mount_namespace(task)) {
         track(record.process.pid);
@@ -73,7 +114,7 @@ fn read_task(task: Task<Typed>, record: &mut ExecRecord) {
 }
 
 #[inline(always)]
-fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRecord) {
+fn read_program<A: Access>(task: Task<A>, binprm: Structure<A>, record: &mut ExecRecord) {
     /// `PFA_NO_NEW_PRIVS` of include/linux/sched.h.
     const NO_NEW_PRIVILEGES: u64 = 1;
     let mut flags = 0;
@@ -89,7 +130,7 @@ fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRe
     }
     record.flags = flags;
     record.args_count = binprm.field(offset!(binprm.argc));
-    let mm = Structure::<Typed>::new(task.pointer(offset!(task.mm)));
+    let mm = Structure::<A>::new(task.pointer(offset!(task.mm)));
     let args = mm.field::<u64>(offset!(mm.arg_end)).wrapping_sub(mm.field(offset!(mm.arg_start)));
     let environment = mm.field::<u64>(offset!(mm.env_end)).wrapping_sub(mm.field(offset!(mm.env_start)));
     record.args_length = args as u32;
@@ -102,7 +143,7 @@ fn read_program(task: Task<Typed>, binprm: Structure<Typed>, record: &mut ExecRe
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn read_stdio(parent: u32) -> u32 {
-    let Some(scratch) = ExecScratch::of(&EXEC_SCRATCH) else { return 0 };
+    let Some(scratch) = ExecScratch::mine() else { return 0 };
     let record = scratch.exec();
     let task = current();
     let (task, stdio) =
@@ -189,9 +230,9 @@ fn read_descriptor(file: Structure<Probed>, descriptor: &mut Descriptor) {
 
 /// Fills all spans; gives the record's size and whether something could not be read.
 #[inline(always)]
-fn read_spans(
-    task: Task<Typed>,
-    binprm: Structure<Typed>,
+fn read_spans<A: Access>(
+    task: Task<A>,
+    binprm: Structure<A>,
     file: Structure<Probed>,
     scratch: &mut ExecScratch,
 ) -> (u64, bool) {
@@ -235,7 +276,7 @@ fn read_spans(
     scratch.exec().spans[SPAN_INTERPRETER] = interpreter;
     position += u64::from(interpreter);
 
-    let mm = Structure::<Typed>::new(task.pointer(offset!(task.mm)));
+    let mm = Structure::<A>::new(task.pointer(offset!(task.mm)));
     let (start, end) = (mm.field(offset!(mm.arg_start)), mm.field(offset!(mm.arg_end)));
     let (head, tail, args_failed) = copy_args(scratch, position, start, end);
     let record = scratch.exec();

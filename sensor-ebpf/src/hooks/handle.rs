@@ -6,14 +6,11 @@ use sensor_ebpf::abi::{EventKind, HANDLE_VALUE_FLAGS, HANDLE_VALUE_START, HANDLE
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::seen;
-use crate::entries::{Way, argument, entries};
-use crate::file::File;
+use crate::entries::{Entered, Way, argument, entries};
+use crate::file::{DESCRIPTORS, File, descriptor as file_of};
 use crate::kernel::{Probed, Structure, offset};
 
 entries!(handle_open => handle_open_fentry, handle_open_kprobe);
-
-/// Descriptors looked up; more than any process may have.
-const DESCRIPTORS: u32 = 1 << 20;
 
 /// `do_handle_open(int mountdirfd, struct file_handle __user *ufh, int open_flag)`; both system calls, native and
 /// 32-bit, come through here.
@@ -22,13 +19,19 @@ fn handle_open<W: Way>(way: &W) {
     let descriptor = argument!(way, handle_open.descriptor) as u32;
     let handle = argument!(way, handle_open.handle) as *const u8;
     let flags = argument!(way, handle_open.flags) & 0xffff_ffff;
+    opened_by_handle(descriptor, handle, flags, Entered::by(W::RUNG));
+}
+
+/// An open by a `struct file_handle` of user memory, relative to the mount of a descriptor or of the working folder.
+#[inline(always)]
+pub fn opened_by_handle(descriptor: u32, handle: *const u8, flags: u64, entered: Entered) {
     let Some(tally) = seen(EventKind::HandleOpen) else { return };
     let task = current();
     if !is_contained(task) {
         tally.filtered();
         return;
     }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    let Some(mut action) = Action::begin_entered(tally, entered) else { return };
     // `struct file_handle`: length, type, then the handle.
     let mut words = [0_u64; 2];
     // SAFETY: the helper checks the source and writes the whole target.
@@ -37,10 +40,7 @@ fn handle_open<W: Way>(way: &W) {
     action.value(HANDLE_VALUE_START, words[1]);
     action.value(HANDLE_VALUE_FLAGS, flags);
     if descriptor < DESCRIPTORS {
-        let files = Structure::<Probed>::new(task.pointer(offset!(task.files)));
-        let table = Structure::<Probed>::new(files.pointer(offset!(files.fdt)));
-        let descriptors = Structure::<Probed>::new(table.pointer(offset!(fdtable.fd)));
-        action.file(&File::open(descriptors.pointer(descriptor * 8)));
+        action.file(&File::open(file_of(task, descriptor)));
     } else {
         let fs = Structure::<Probed>::new(task.pointer(offset!(task.fs)));
         action.file(&File::entry(fs.pointer(offset!(fs.pwd_mnt)), fs.pointer(offset!(fs.pwd_dentry))));

@@ -7,20 +7,23 @@ use sensor_ebpf::abi::{
 use crate::action::Action;
 use crate::contained::is_contained;
 use crate::emit::seen;
-use crate::entries::{Way, argument, entries};
+use crate::entries::{Entered, Way, argument, entries};
+use crate::hooks::connect::{INET, INET6};
 use crate::kernel::{Probed, Structure, offset};
 
 entries!(socket_listen => socket_listen_lsm, socket_listen_fentry, socket_listen_kprobe);
-
-/// `AF_INET` and `AF_INET6` of include/linux/socket.h.
-const INET: u16 = 2;
-const INET6: u16 = 10;
 
 /// `security_socket_listen(struct socket *sock, int backlog)`, unchanged from 5.10 to 7.2. The port is 0 if the kernel is
 /// still to choose one.
 #[inline(always)]
 fn socket_listen<W: Way>(way: &W) {
     let socket = Structure::<Probed>::new(argument!(way, socket_listen.socket) as *const u8);
+    listens(socket, Entered::by(W::RUNG));
+}
+
+/// A `struct socket` begins to listen.
+#[inline(always)]
+pub fn listens(socket: Structure<Probed>, entered: Entered) {
     let Some(tally) = seen(EventKind::SocketListen) else { return };
     let sock = Structure::<Probed>::new(socket.pointer(offset!(socket.sk)));
     let family: u16 = sock.field(offset!(sock.family));
@@ -28,7 +31,7 @@ fn socket_listen<W: Way>(way: &W) {
         tally.filtered();
         return;
     }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    let Some(mut action) = Action::begin_entered(tally, entered) else { return };
     action.value(LISTEN_VALUE_FAMILY, u64::from(family));
     action.value(LISTEN_VALUE_TYPE, u64::from(socket.field::<u16>(offset!(socket.socket_type))));
     action.value(LISTEN_VALUE_PORT, u64::from(sock.field::<u16>(offset!(sock.num))));

@@ -32,7 +32,7 @@ fn superblock<W: Way>(way: &W) {
 
 /// What is known of a superblock. Texts are its type and what it calls itself: of a disk the device's name.
 #[inline(always)]
-fn describe(action: &mut Action, super_block: Structure<Probed>) {
+pub fn describe(action: &mut Action, super_block: Structure<Probed>) {
     /// `FS_REQUIRES_DEV` of include/linux/fs.h. btrfs needs a device, but its superblocks name none.
     const NEEDS_DEVICE: u64 = 1;
     let kind = Structure::<Probed>::new(super_block.pointer(offset!(super_block.fs_type)));
@@ -51,9 +51,9 @@ fn describe(action: &mut Action, super_block: Structure<Probed>) {
 }
 
 /// `MS_REMOUNT` of include/uapi/linux/mount.h.
-const REMOUNT: u64 = 0x20;
+pub const REMOUNT: u64 = 0x20;
 /// `MS_BIND` of the same file.
-const BIND: u64 = 0x1000;
+pub const BIND: u64 = 0x1000;
 
 entries!(mount => mount_lsm, mount_fentry, mount_kprobe);
 

@@ -1,14 +1,22 @@
 //! Names of files: links, symlinks, renames and removals, where they concern binaries of the runtime, lend privilege, or
-//! put something in the place of a device that the runtime trusts.
+//! put something in the place of a device that the runtime trusts, or are on a watch list.
+//!
+//! Folder entries are copied out of the context, because kernels before 6.3 take no typed pointer for the number that a
+//! global function wants.
 
-use sensor_ebpf::abi::{EventKind, NAME_LINK, NAME_RENAME, NAME_SYMLINK, NAME_UNLINK, NAME_VALUE_OPERATION};
+use sensor_ebpf::abi::{
+    EventKind, NAME_LINK, NAME_MAKE_FOLDER, NAME_REMOVE_FOLDER, NAME_RENAME, NAME_SYMLINK, NAME_UNLINK,
+    NAME_VALUE_OPERATION, RingClass, WATCH_NAME,
+};
 
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::{Tally, seen};
 use crate::entries::{Way, argument, entries};
 use crate::file::{File, OVERLAY_MAGIC, TYPE_MASK, TYPE_SYMLINK, is_privileged};
+use crate::hooks::destruction::destroys;
 use crate::kernel::{Probed, Structure, offset};
+use crate::watch::{is_wanted, is_wanted_and_followed};
 
 entries!(link => link_lsm, link_fentry, link_kprobe);
 
@@ -16,18 +24,17 @@ entries!(link => link_lsm, link_fentry, link_kprobe);
 /// 5.10 to 7.2. Both names lie on one mount.
 #[inline(always)]
 fn link<W: Way>(way: &W) {
-    let old_entry = argument!(way, link.old_entry) as *const u8;
+    let old_entry = argument!(way, link.old_entry, copied_argument) as *const u8;
     let folder = argument!(way, link.folder) as *const u8;
-    let entry = argument!(way, link.entry) as *const u8;
+    let entry = argument!(way, link.entry, copied_argument) as *const u8;
     let Some(tally) = seen(EventKind::FileName) else { return };
     let mount = Structure::<Probed>::new(folder).pointer(0);
     let file = File::entry(mount, old_entry);
     let lends = file.is_regular() && is_privileged(file.mode()) && is_contained(current());
-    if !(lends || file.is_watched()) {
-        tally.filtered();
-        return;
-    }
-    send::<W>(tally, NAME_LINK, &file, &File::entry(mount, entry));
+    let other = File::entry(mount, entry);
+    let critical = lends || file.is_watched();
+    let listed = is_wanted_and_followed(&file, WATCH_NAME) || is_wanted(&other, WATCH_NAME);
+    send::<W>(tally, NAME_LINK, [critical, listed], &file, Some(&other));
 }
 
 entries!(rename => rename_lsm, rename_fentry, rename_kprobe);
@@ -37,19 +44,18 @@ entries!(rename => rename_lsm, rename_fentry, rename_kprobe);
 #[inline(always)]
 fn rename<W: Way>(way: &W) {
     let old_folder = argument!(way, rename.old_folder) as *const u8;
-    let old_entry = argument!(way, rename.old_entry) as *const u8;
+    let old_entry = argument!(way, rename.old_entry, copied_argument) as *const u8;
     let folder = argument!(way, rename.folder) as *const u8;
-    let entry = argument!(way, rename.entry) as *const u8;
+    let entry = argument!(way, rename.entry, copied_argument) as *const u8;
     let Some(tally) = seen(EventKind::FileName) else { return };
     let file = File::entry(Structure::<Probed>::new(old_folder).pointer(0), old_entry);
     let replaced = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
     let swapped =
         file.mode() & TYPE_MASK == TYPE_SYMLINK && is_trusted_device(entry) && is_contained(current());
-    if !(swapped || file.is_watched() || replaced.is_watched()) {
-        tally.filtered();
-        return;
-    }
-    send::<W>(tally, NAME_RENAME, &file, &replaced);
+    let critical = swapped || file.is_watched() || replaced.is_watched();
+    let listed = is_wanted_and_followed(&file, WATCH_NAME) || is_wanted(&replaced, WATCH_NAME);
+    destroys(&file, W::RUNG);
+    send::<W>(tally, NAME_RENAME, [critical, listed], &file, Some(&replaced));
 }
 
 entries!(unlink => unlink_lsm, unlink_fentry, unlink_kprobe);
@@ -58,17 +64,35 @@ entries!(unlink => unlink_lsm, unlink_fentry, unlink_kprobe);
 #[inline(always)]
 fn unlink<W: Way>(way: &W) {
     let folder = argument!(way, unlink.folder) as *const u8;
-    let entry = argument!(way, unlink.entry) as *const u8;
+    let entry = argument!(way, unlink.entry, copied_argument) as *const u8;
     let Some(tally) = seen(EventKind::FileName) else { return };
     let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
-    if !file.is_watched() {
-        tally.filtered();
-        return;
-    }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
-    action.value(NAME_VALUE_OPERATION, NAME_UNLINK);
-    action.file(&file);
-    action.send();
+    destroys(&file, W::RUNG);
+    send::<W>(tally, NAME_UNLINK, [file.is_watched(), is_wanted(&file, WATCH_NAME)], &file, None);
+}
+
+entries!(make_folder => make_folder_lsm, make_folder_fentry, make_folder_kprobe);
+
+/// `security_path_mkdir(const struct path *dir, struct dentry *dentry, umode_t mode)`, unchanged from 5.10 to 7.2.
+#[inline(always)]
+fn make_folder<W: Way>(way: &W) {
+    let folder = argument!(way, make_folder.folder) as *const u8;
+    let entry = argument!(way, make_folder.entry, copied_argument) as *const u8;
+    let Some(tally) = seen(EventKind::FileName) else { return };
+    let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
+    send::<W>(tally, NAME_MAKE_FOLDER, [false, is_wanted(&file, WATCH_NAME)], &file, None);
+}
+
+entries!(remove_folder => remove_folder_lsm, remove_folder_fentry, remove_folder_kprobe);
+
+/// `security_path_rmdir(const struct path *dir, struct dentry *dentry)`, unchanged from 5.10 to 7.2.
+#[inline(always)]
+fn remove_folder<W: Way>(way: &W) {
+    let folder = argument!(way, remove_folder.folder) as *const u8;
+    let entry = argument!(way, remove_folder.entry, copied_argument) as *const u8;
+    let Some(tally) = seen(EventKind::FileName) else { return };
+    let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
+    send::<W>(tally, NAME_REMOVE_FOLDER, [false, is_wanted(&file, WATCH_NAME)], &file, None);
 }
 
 entries!(symlink => symlink_lsm, symlink_fentry, symlink_kprobe);
@@ -79,7 +103,7 @@ entries!(symlink => symlink_lsm, symlink_fentry, symlink_kprobe);
 #[inline(always)]
 fn symlink<W: Way>(way: &W) {
     let folder = argument!(way, symlink.folder) as *const u8;
-    let entry = argument!(way, symlink.entry) as *const u8;
+    let entry = argument!(way, symlink.entry, copied_argument) as *const u8;
     let target = argument!(way, symlink.target) as *const u8;
     let Some(tally) = seen(EventKind::FileName) else { return };
     let dentry = Structure::<Probed>::new(entry);
@@ -87,13 +111,18 @@ fn symlink<W: Way>(way: &W) {
     let magic: u64 = super_block.field(offset!(super_block.magic));
     let first: u8 = Structure::<Probed>::new(target).field(0);
     let crosses = magic != OVERLAY_MAGIC && first == b'/';
-    if !((crosses || is_trusted_device(entry)) && is_contained(current())) {
+    let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
+    let critical = (crosses || is_trusted_device(entry)) && is_contained(current());
+    if !critical && !is_wanted(&file, WATCH_NAME) {
         tally.filtered();
         return;
     }
+    let mut tally = tally;
+    if !critical {
+        tally.travel(RingClass::Bulk);
+    }
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.value(NAME_VALUE_OPERATION, NAME_SYMLINK);
-    let file = File::entry(Structure::<Probed>::new(folder).pointer(0), entry);
     action.file(&file);
     action.filesystem_path(&file);
     // The entry has no inode yet.
@@ -125,12 +154,24 @@ fn first_word(entry: *const u8) -> u64 {
     Structure::<Probed>::new(name).field(0)
 }
 
+/// `reasons`: whether it is rare and of high value, and whether it is on a watch list. With neither it is not told.
 #[inline(always)]
-fn send<W: Way>(tally: Tally, operation: u64, file: &File, other: &File) {
+fn send<W: Way>(mut tally: Tally, operation: u64, reasons: [bool; 2], file: &File, other: Option<&File>) {
+    let [critical, listed] = reasons;
+    // overlayfs does the same below, with its own credentials.
+    if !(critical || listed) || current().acts_for_another() {
+        tally.filtered();
+        return;
+    }
+    if !critical {
+        tally.travel(RingClass::Bulk);
+    }
     let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
     action.value(NAME_VALUE_OPERATION, operation);
     action.file(file);
-    action.other_file(other);
+    if let Some(other) = other {
+        action.other_file(other);
+    }
     action.filesystem_path(file);
     action.send();
 }

@@ -11,13 +11,13 @@ use sensor_ebpf::abi::{
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::{Tally, seen};
-use crate::entries::{Way, argument, entries};
+use crate::entries::{Entered, Way, argument, entries};
 use crate::file::File;
 use crate::hooks::open::MODE_WRITE;
 use crate::kernel::{Probed, Structure, offset};
 
 /// `O_PATH` of include/uapi/asm-generic/fcntl.h.
-const O_PATH: u32 = 0o10_000_000;
+pub const O_PATH: u32 = 0o10_000_000;
 /// `O_WRONLY | O_TRUNC`
 const WRITE_AND_TRUNCATE: u64 = 0o1001;
 /// `ETXTBSY` of include/uapi/asm-generic/errno-base.h.
@@ -42,7 +42,7 @@ fn open_attempt<W: Way>(way: &W) {
     }
     let target = File::path(path);
     if flags & O_PATH != 0 {
-        open_place::<W>(tally, &target, flags);
+        open_place(tally, &target, flags, Entered::by(W::RUNG));
         return;
     }
     let result = refusal(&target);
@@ -50,12 +50,13 @@ fn open_attempt<W: Way>(way: &W) {
         tally.filtered();
         return;
     }
-    send::<W>(tally, &target, [u64::from(flags), u64::from(mode), OPEN_WATCHED], result);
+    let values = [u64::from(flags), u64::from(mode), OPEN_WATCHED];
+    send(tally, &target, values, Entered { rung: W::RUNG, result });
 }
 
 /// An open with O_PATH, whatever it asks for besides.
 #[inline(always)]
-fn open_place<W: Way>(tally: Tally, target: &File, flags: u32) {
+pub fn open_place(tally: Tally, target: &File, flags: u32, entered: Entered) {
     let task = current();
     let mut reasons = 0;
     if is_contained(task) {
@@ -70,7 +71,7 @@ fn open_place<W: Way>(tally: Tally, target: &File, flags: u32) {
         tally.filtered();
         return;
     }
-    send::<W>(tally, target, [u64::from(flags), 0, reasons], 0);
+    send(tally, target, [u64::from(flags), 0, reasons], entered);
 }
 
 /// The error with which the kernel will refuse to open a file for writing; 0 if none of these applies. As
@@ -117,19 +118,16 @@ fn mount_write<W: Way>(way: &W) {
         return;
     }
     let values = [WRITE_AND_TRUNCATE, u64::from(MODE_WRITE), OPEN_WATCHED];
-    send::<W>(tally, &target, values, -READ_ONLY_FILESYSTEM);
+    send(tally, &target, values, Entered { rung: W::RUNG, result: -READ_ONLY_FILESYSTEM });
 }
 
-/// `values`: flags, mode and reasons. A `result` of 0 is told as not known.
+/// `values`: flags, mode and reasons.
 #[inline(always)]
-fn send<W: Way>(tally: Tally, file: &File, values: [u64; 3], result: i32) {
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+fn send(tally: Tally, file: &File, values: [u64; 3], entered: Entered) {
+    let Some(mut action) = Action::begin_entered(tally, entered) else { return };
     action.value(OPEN_VALUE_FLAGS, values[0]);
     action.value(OPEN_VALUE_MODE, values[1]);
     action.value(OPEN_VALUE_REASONS, values[2]);
-    if result != 0 {
-        action.record().result = result;
-    }
     action.file(file);
     action.send();
 }

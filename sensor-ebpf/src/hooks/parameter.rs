@@ -8,7 +8,7 @@ use sensor_ebpf::abi::{
 use crate::action::Action;
 use crate::contained::is_contained;
 use crate::emit::seen;
-use crate::entries::{Way, argument, entries};
+use crate::entries::{Entered, Way, argument, entries};
 use crate::kernel::{Probed, Structure, offset};
 use crate::maps::PARAMETERS;
 
@@ -24,25 +24,32 @@ const QUIET: u64 = 1_000_000_000;
 fn filesystem_parameter<W: Way>(way: &W) {
     let context = Structure::<Probed>::new(argument!(way, filesystem_parameter.context) as *const u8);
     let parameter = Structure::<Probed>::new(argument!(way, filesystem_parameter.parameter) as *const u8);
-    let Some(tally) = seen(EventKind::FilesystemParameter) else { return };
+    let Some(mut action) = parameter_of(context, Entered::by(W::RUNG)) else { return };
+    action.other_text(parameter.pointer(offset!(fs_parameter.key)));
+    action.send();
+}
+
+/// Begins the record of a parameter given to a `struct fs_context`, but for its key; `None` if it is not to be told.
+#[inline(always)]
+pub fn parameter_of(context: Structure<Probed>, entered: Entered) -> Option<Action> {
+    let tally = seen(EventKind::FilesystemParameter)?;
     let namespace = Structure::<Probed>::new(context.pointer(offset!(fs_context.user_ns)));
     let level: u32 = namespace.field(offset!(user_namespace.level));
     if level == 0 || !is_contained(crate::action::current()) {
         tally.filtered();
-        return;
+        return None;
     }
     let count = count(context.0 as u64);
     if count != 1 && count != PARAMETERS_MANY {
         tally.filtered();
-        return;
+        return None;
     }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    let mut action = Action::begin_entered(tally, entered)?;
     action.value(PARAMETER_VALUE_COUNT, u64::from(count));
     action.value(PARAMETER_VALUE_USER_NAMESPACE_LEVEL, u64::from(level));
     let kind = Structure::<Probed>::new(context.pointer(offset!(fs_context.fs_type)));
     action.text(kind.pointer(offset!(filesystem_type.name)));
-    action.other_text(parameter.pointer(offset!(fs_parameter.key)));
-    action.send();
+    Some(action)
 }
 
 /// Which parameter of its context this is, from 1.

@@ -2,11 +2,14 @@
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use sensor_ebpf::abi::{EventKind, ExitRecord, ForkRecord};
+use sensor_ebpf::abi::{EventKind, ExitRecord, FORK_VALUE_COUNT, ForkRecord, RUNG_TRACEPOINT_BTF};
 
+use crate::action::Action;
 use crate::contained::{forget, is_elsewhere, is_tracked, mount_namespace, track};
 use crate::emit::seen;
 use crate::kernel::{Structure, Task, Typed, offset};
+use crate::maps::FORKS;
+use crate::window::{count, crosses};
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`, unchanged from 5.10 to 7.2.
 /// `parent` is the task that called fork, whatever the child's parent becomes.
@@ -36,7 +39,28 @@ pub fn fork(context: BtfTracePointContext) -> i32 {
         uid: child.credentials().field(offset!(cred.uid)),
     };
     tally.send_fixed(&record);
+    if is_tracked(creator.process_id()) {
+        flood(record.cgroup_id);
+    }
     0
+}
+
+/// Nanoseconds in which births are counted.
+const WINDOW: u64 = 3_000_000_000;
+/// So many of them are a flood: builds stay below.
+const MANY: u32 = 3000;
+
+/// A process of a container was born.
+#[inline(always)]
+fn flood(cgroup_id: u64) {
+    let many = count(&FORKS, &cgroup_id, WINDOW);
+    if !crosses(many, MANY) {
+        return;
+    }
+    let Some(tally) = seen(EventKind::ForkFlood) else { return };
+    let Some(mut action) = Action::begin(tally, RUNG_TRACEPOINT_BTF) else { return };
+    action.value(FORK_VALUE_COUNT, u64::from(many));
+    action.send();
 }
 
 /// `sched_process_exit(struct task_struct *task)`; 6.17 added `bool group_dead`, which older kernels lack, so the

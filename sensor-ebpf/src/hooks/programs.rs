@@ -8,11 +8,13 @@ use crate::entries::{Way, argument, entries};
 use crate::kernel::{Probed, Structure};
 
 /// `BPF_PROG_LOAD` of include/uapi/linux/bpf.h.
-const PROGRAM_LOAD: u64 = 5;
+pub const PROGRAM_LOAD: u64 = 5;
 /// Where `union bpf_attr` of `BPF_PROG_LOAD` holds `prog_type`, `prog_name` and `expected_attach_type`.
-const PROGRAM_TYPE: u32 = 0;
-const PROGRAM_NAME: usize = 48;
-const ATTACH_TYPE: u32 = 68;
+pub const PROGRAM_TYPE: u32 = 0;
+/// `prog_name`
+pub const PROGRAM_NAME: usize = 48;
+/// `expected_attach_type`
+pub const ATTACH_TYPE: u32 = 68;
 
 entries!(bpf => bpf_lsm, bpf_fentry, bpf_kprobe);
 

@@ -11,7 +11,7 @@ use crate::kernel::{Probed, Task};
 entries!(ptrace_access => ptrace_access_lsm, ptrace_access_fentry, ptrace_access_kprobe);
 
 /// `PTRACE_MODE_ATTACH` of include/linux/ptrace.h.
-const MODE_ATTACH: u64 = 2;
+pub const MODE_ATTACH: u64 = 2;
 
 /// `security_ptrace_access_check(struct task_struct *child, unsigned int mode)`, unchanged from 5.10 to 7.2. Monitoring
 /// agents of the host read all of /proc: of the host only attaching is told, of containers every access to another

@@ -6,13 +6,13 @@ use sensor_ebpf::abi::{EventKind, SPLICE_VALUE_LENGTH};
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::{Tally, seen};
-use crate::entries::{Way, argument, entries};
+use crate::entries::{Entered, Way, argument, entries};
 use crate::file::{File, is_privileged};
 use crate::hooks::open::MODE_WRITE;
 use crate::kernel::{Probed, Structure, offset};
 
 /// Programs that copy splice much; those that aim at one place of a page splice a few bytes.
-const FEW: u64 = 16;
+pub const FEW: u64 = 16;
 
 entries!(splice => splice_fentry, splice_kprobe);
 
@@ -25,7 +25,7 @@ fn splice<W: Way>(way: &W) {
     let to = argument!(way, splice.to) as *const u8;
     let length = argument!(way, splice.length);
     let Some(tally) = seen(EventKind::Splice) else { return };
-    tell::<W>(tally, from, to, length, FEW);
+    splices(tally, [from, to], length, FEW, Entered::by(W::RUNG));
 }
 
 entries!(sendfile => sendfile_fentry, sendfile_kprobe);
@@ -38,13 +38,13 @@ fn sendfile<W: Way>(way: &W) {
     let to = argument!(way, sendfile.to) as *const u8;
     let length = argument!(way, sendfile.length);
     let Some(tally) = seen(EventKind::Splice) else { return };
-    tell::<W>(tally, from, to, length, 0);
+    splices(tally, [from, to], length, 0, Entered::by(W::RUNG));
 }
 
 /// Tells a container's splice of a file that lends privilege, of a binary of the runtime, and of at most `few` bytes of a
 /// file that is not open for writing.
 #[inline(always)]
-fn tell<W: Way>(tally: Tally, from: *const u8, to: *const u8, length: u64, few: u64) {
+pub fn splices(tally: Tally, [from, to]: [*const u8; 2], length: u64, few: u64, entered: Entered) {
     let source = File::open(from);
     if !source.is_regular() || File::open(to).is_regular() || !is_contained(current()) {
         tally.filtered();
@@ -56,7 +56,7 @@ fn tell<W: Way>(tally: Tally, from: *const u8, to: *const u8, length: u64, few: 
         tally.filtered();
         return;
     }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
+    let Some(mut action) = Action::begin_entered(tally, entered) else { return };
     action.value(SPLICE_VALUE_LENGTH, length);
     action.file(&source);
     action.filesystem_path(&source);

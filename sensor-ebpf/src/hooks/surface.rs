@@ -14,8 +14,9 @@ use crate::kernel::{Probed, Structure, offset};
 entries!(perf_event_open => perf_event_open_lsm, perf_event_open_fentry, perf_event_open_kprobe);
 
 /// Where `struct perf_event_attr` (include/uapi/linux/perf_event.h) holds `type` and `config`.
-const PERF_TYPE: u32 = 0;
-const PERF_CONFIG: u32 = 8;
+pub const PERF_TYPE: u32 = 0;
+/// `config`
+pub const PERF_CONFIG: u32 = 8;
 
 /// `security_perf_event_open(struct perf_event_attr *attr, int type)`; 6.16 dropped `attr`.
 #[inline(always)]
@@ -46,7 +47,7 @@ fn anonymous_inode<W: Way>(way: &W) {
 entries!(socket_create => socket_create_lsm, socket_create_fentry, socket_create_kprobe);
 
 /// `AF_ALG` of include/linux/socket.h.
-const FAMILY_ALG: u64 = 38;
+pub const FAMILY_ALG: u64 = 38;
 
 /// `security_socket_create(int family, int type, int protocol, int kern)`
 #[inline(always)]
@@ -56,7 +57,7 @@ fn socket_create<W: Way>(way: &W) {
     let protocol = argument!(way, socket_create.protocol) & 0xffff_ffff;
     let kernel = argument!(way, socket_create.kernel) & 0xffff_ffff;
     let Some(tally) = seen(EventKind::SocketCreate) else { return };
-    if family != FAMILY_ALG || kernel != 0 || !is_contained(current()) {
+    if !is_watched_socket(family, socket_type) || kernel != 0 || !is_contained(current()) {
         tally.filtered();
         return;
     }
@@ -67,17 +68,26 @@ fn socket_create<W: Way>(way: &W) {
     action.send();
 }
 
+/// Whether a socket speaks to the kernel's cryptography, or sees packets below the transport layer.
+#[inline(always)]
+pub fn is_watched_socket(family: u64, socket_type: u64) -> bool {
+    /// `AF_INET`, `AF_INET6` and `AF_PACKET` of include/linux/socket.h; `SOCK_RAW` of include/linux/net.h, whose type has
+    /// flags above its lowest four bits in user space.
+    const INET: u64 = 2;
+    const INET6: u64 = 10;
+    const PACKET: u64 = 17;
+    const RAW: u64 = 3;
+    matches!(family, FAMILY_ALG | PACKET) || matches!(family, INET | INET6) && socket_type & 0xf == RAW
+}
+
 entries!(kernel_log => kernel_log_lsm, kernel_log_fentry, kernel_log_kprobe);
 
 /// `security_syslog(int type)`: also asked when /proc/kmsg or /dev/kmsg is opened, as if the log were read.
 #[inline(always)]
 fn kernel_log<W: Way>(way: &W) {
-    /// `SYSLOG_ACTION_READ`, `_READ_ALL`, `_READ_CLEAR` and `_CLEAR` follow one another: 2 to 5.
-    const READ: u64 = 2;
-    const KINDS: u64 = 4;
     let action_type = argument!(way, kernel_log.action) & 0xffff_ffff;
     let Some(tally) = seen(EventKind::KernelLog) else { return };
-    if action_type.wrapping_sub(READ) >= KINDS || !is_contained(current()) {
+    if !(reads_or_clears(action_type) && is_contained(current()) || clears(action_type)) {
         tally.filtered();
         return;
     }
@@ -86,11 +96,24 @@ fn kernel_log<W: Way>(way: &W) {
     action.send();
 }
 
+/// `SYSLOG_ACTION_READ_CLEAR` and `_CLEAR`: told of the host's processes too.
+#[inline(always)]
+pub fn clears(action: u64) -> bool {
+    matches!(action, 4 | 5)
+}
+
+/// `SYSLOG_ACTION_READ`, `_READ_ALL`, `_READ_CLEAR` and `_CLEAR` of include/linux/syslog.h follow one another: 2 to 5.
+#[inline(always)]
+pub fn reads_or_clears(action: u64) -> bool {
+    action.wrapping_sub(2) < 4
+}
+
 entries!(socket_bind => socket_bind_lsm, socket_bind_fentry, socket_bind_kprobe);
 
 /// Where `struct sockaddr_alg` (include/uapi/linux/if_alg.h) holds the kind and the name of the algorithm.
-const ALGORITHM_TYPE: usize = 2;
-const ALGORITHM_NAME: usize = 24;
+pub const ALGORITHM_TYPE: usize = 2;
+/// The name.
+pub const ALGORITHM_NAME: usize = 24;
 
 /// `security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`: the address was copied from user
 /// memory. Of AF_ALG it names the algorithm.

@@ -14,12 +14,18 @@ entries!(terminal_input => terminal_input_fentry, terminal_input_kprobe);
 const STI: u64 = 0x5412;
 const LINUX: u64 = 0x541c;
 
+/// Whether a command of ioctl does what typing does.
+#[inline(always)]
+pub fn puts_keystrokes(command: u64) -> bool {
+    command == STI || command == LINUX
+}
+
 /// `tty_ioctl(struct file *file, unsigned int cmd, unsigned long arg)`, unchanged from 5.10 to 7.2; 32-bit calls of these
 /// commands come here too. Whether the kernel still allows them (dev.tty.legacy_tiocsti, since 6.2) is decided behind it.
 #[inline(always)]
 fn terminal_input<W: Way>(way: &W) {
     let command = argument!(way, terminal_input.command) & 0xffff_ffff;
-    if command != STI && command != LINUX {
+    if !puts_keystrokes(command) {
         // Not counted as seen: all that programs ask of terminals comes through here.
         return;
     }

@@ -5,7 +5,7 @@ use sensor_ebpf::abi::{EventKind, UNIX_VALUE_PEER_PID};
 use crate::action::{Action, current};
 use crate::contained::is_contained;
 use crate::emit::seen;
-use crate::entries::{Way, argument, entries};
+use crate::entries::{Entered, Way, argument, entries};
 use crate::file::File;
 use crate::kernel::{Probed, Structure, offset};
 
@@ -21,6 +21,20 @@ const SHIM: u64 = u64::from_ne_bytes(*b"/contain");
 #[inline(always)]
 fn unix_connect<W: Way>(way: &W) {
     let other = Structure::<Probed>::new(argument!(way, unix_connect.other) as *const u8);
+    // Of a socket that listens, this is who called listen(2).
+    connects(other, listener_pid(other), Entered::by(W::RUNG));
+}
+
+/// `sk_peer_pid` of a socket, as the host's own namespace numbers it.
+#[inline(always)]
+pub fn listener_pid(sock: Structure<Probed>) -> u32 {
+    let pid = Structure::<Probed>::new(sock.pointer(offset!(sock.peer_pid)));
+    pid.field(offset!(pid.numbers).wrapping_add(offset!(upid.nr)))
+}
+
+/// The current task connects to the unix socket `other`, on which a process listens.
+#[inline(always)]
+pub fn connects(other: Structure<Probed>, listener_pid: u32, entered: Entered) {
     let Some(tally) = seen(EventKind::UnixConnect) else { return };
     let task = current();
     if !is_contained(task) {
@@ -28,8 +42,6 @@ fn unix_connect<W: Way>(way: &W) {
         return;
     }
     let dentry = other.pointer(offset!(unix_sock.path_dentry));
-    let peer = Structure::<Probed>::new(other.pointer(offset!(sock.peer_pid)));
-    let peer_pid: u32 = peer.field(offset!(pid.numbers).wrapping_add(offset!(upid.nr)));
     if dentry.is_null() {
         let address =
             other.pointer(offset!(unix_sock.addr)).wrapping_add(offset!(unix_address.name) as usize);
@@ -38,8 +50,8 @@ fn unix_connect<W: Way>(way: &W) {
             tally.filtered();
             return;
         }
-        let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
-        action.value(UNIX_VALUE_PEER_PID, u64::from(peer_pid));
+        let Some(mut action) = Action::begin_entered(tally, entered) else { return };
+        action.value(UNIX_VALUE_PEER_PID, u64::from(listener_pid));
         action.text(address.wrapping_add(ABSTRACT_NAME as usize));
         action.send();
         return;
@@ -50,8 +62,8 @@ fn unix_connect<W: Way>(way: &W) {
         tally.filtered();
         return;
     }
-    let Some(mut action) = Action::begin(tally, W::RUNG) else { return };
-    action.value(UNIX_VALUE_PEER_PID, u64::from(peer_pid));
+    let Some(mut action) = Action::begin_entered(tally, entered) else { return };
+    action.value(UNIX_VALUE_PEER_PID, u64::from(listener_pid));
     action.file(&file);
     action.send();
 }

@@ -40,7 +40,7 @@ const ROOTS: u32 = 4;
 
 /// Whether a folder is the root of its namespace's tree of mounts: of the first mount, or of one right on top of that.
 #[inline(always)]
-fn is_namespace_root(folder: &File) -> bool {
+pub fn is_namespace_root(folder: &File) -> bool {
     let mut vfsmount = Structure::<Probed>::new(folder.mount);
     let mut dentry = folder.dentry;
     let mut level = 0;

@@ -1,6 +1,7 @@
 //! Cgroups and containers of this node: ids, paths, and each container's spec as soon as it can be read.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::overlay::{Comparison, Overlays};
 use super::process::Process;
 use super::seed;
 use crate::clock::{Clock, boot_nanoseconds};
-use crate::event::{Body, Event, EventKind, Exec, Namespaces};
+use crate::event::{Body, Event, EventKind, FileFacts, Namespaces};
 
 /// Cgroups kept.
 const CGROUPS: usize = 65_536;
@@ -71,6 +72,8 @@ pub struct ContainerTable {
     capacity: usize,
     overlays: Overlays,
     counters: ContainerCounters,
+    /// API servers that specs named since they were last taken.
+    api_servers: Vec<(IpAddr, u16)>,
     /// Containers by the namespaces their first programs were given. Inode numbers are unique over all kinds.
     namespaces: foldhash::HashMap<u32, Arc<ContainerHandle>>,
     /// Cgroups of the processes that were there at start.
@@ -94,6 +97,7 @@ impl ContainerTable {
             searches: foldhash::HashMap::default(),
             capacity: options.containers.max(1),
             counters: ContainerCounters::default(),
+            api_servers: Vec::new(),
             namespaces: foldhash::HashMap::default(),
             seeded: foldhash::HashMap::default(),
         }
@@ -129,6 +133,19 @@ impl ContainerTable {
         let below = path.strip_prefix('/').filter(|below| !below.split('/').any(|part| part == ".."))?;
         let folder = self.root.path(self.mount.as_ref()?.join(below));
         std::fs::metadata(folder).ok().map(|metadata| metadata.ino())
+    }
+
+    /// The path of a cgroup that is known.
+    pub fn path_of(&self, cgroup_id: u64) -> Option<&[u8]> {
+        self.cgroups.get(&cgroup_id).map(|entry| &*entry.path)
+    }
+
+    /// The folder of a cgroup that is known.
+    pub fn folder_of(&self, cgroup_id: u64) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = &self.cgroups.get(&cgroup_id)?.path;
+        let below = Path::new(std::ffi::OsStr::from_bytes(path)).strip_prefix("/").ok()?;
+        Some(self.root.path(self.mount.as_ref()?.join(below)))
     }
 
     /// Reads the cgroup tree as it is.
@@ -328,6 +345,11 @@ impl ContainerTable {
         }
     }
 
+    /// API servers that specs named since the last call.
+    pub fn take_api_servers(&mut self) -> Vec<(IpAddr, u16)> {
+        std::mem::take(&mut self.api_servers)
+    }
+
     /// Reads a container's spec if it was not read yet and it is time to look again.
     pub fn resolve(&mut self, handle: &ContainerHandle, now: u64) {
         if handle.container().is_some() || handle.failed() {
@@ -353,6 +375,7 @@ impl ContainerTable {
         match found {
             Ok(container) => {
                 self.counters.found += 1;
+                self.api_servers.extend(container.spec.api_server);
                 handle.set_container(Arc::new(container));
                 self.searches.remove(&handle.id);
             }
@@ -418,8 +441,8 @@ impl ContainerTable {
     }
 
     /// Whether an executable in the upper layer has the same content as the image's own.
-    pub fn is_copied_up(&mut self, container: &Container, exec: &Exec) -> bool {
-        self.overlays.compare(&container.root(), exec) == Comparison::Same
+    pub fn is_copied_up(&mut self, container: &Container, file: &FileFacts, path: &[u8]) -> bool {
+        self.overlays.compare(&container.root(), file, path) == Comparison::Same
     }
 
     /// Folders of runtime state that exist on this node.

@@ -43,6 +43,8 @@ pub struct ContainerHandle {
     sessions: Mutex<Vec<(u64, u32)>>,
     /// What its servers start.
     pub habits: Habits,
+    /// Which watched files its programs open.
+    pub file_habits: Habits,
 }
 
 impl ContainerHandle {
@@ -58,6 +60,7 @@ impl ContainerHandle {
             failed: AtomicBool::new(false),
             sessions: Mutex::new(Vec::new()),
             habits: Habits::default(),
+            file_habits: Habits::default(),
         }
     }
 
@@ -122,9 +125,21 @@ impl ContainerHandle {
     }
 }
 
-/// A number for a program with its arguments, started by another program.
+/// A number for a program with its arguments, started by another program. Arguments that differ only in numbers are the
+/// same: a database names each log that it archives.
 pub fn habit(starter: &[u8], exe: &[u8], args: &Args) -> u64 {
-    fingerprint(&[starter, b"\0", exe, b"\0", &args.bytes].concat())
+    fingerprint(&[starter, b"\0", exe, b"\0", &without_numbers(&args.bytes)].concat())
+}
+
+/// A text with `#` for each run of hexadecimal digits that has a decimal one in it.
+fn without_numbers(text: &[u8]) -> Vec<u8> {
+    let runs = text.chunk_by(|left, right| left.is_ascii_hexdigit() && right.is_ascii_hexdigit());
+    runs.flat_map(|run| if run.iter().any(u8::is_ascii_digit) { b"#" } else { run }).copied().collect()
+}
+
+/// A number for a program that opens a file of this name.
+pub fn file_habit(exe: &[u8], name: &[u8]) -> u64 {
+    fingerprint(&[exe, b"\0", name].concat())
 }
 
 /// FNV-1a, 64 bits: a collision makes two commands count as one probe, never hides a finding of another detection.
@@ -150,6 +165,23 @@ mod tests {
         let number = |id| ContainerHandle::new(id, 0, 2).number();
         assert_ne!(number("c1"), number("c2"));
         assert_ne!(number("c1"), 0);
+    }
+
+    #[test]
+    fn arguments_that_differ_in_numbers_only_are_one_habit() {
+        let habit = |text: &str| {
+            let args = Args { bytes: text.as_bytes().to_vec(), ..Args::default() };
+            habit(b"/usr/bin/postgres", b"/usr/bin/dash", &args)
+        };
+        let first = habit("sh\0-c\0cp pg_wal/000000010000000000000009 /archive/000000010000000000000009");
+        assert_eq!(
+            first,
+            habit("sh\0-c\0cp pg_wal/00000001000000000000000A /archive/00000001000000000000000A")
+        );
+        assert_ne!(first, habit("sh\0-c\0cp pg_wal/000000010000000000000009 /tmp/000000010000000000000009"));
+        assert_ne!(habit("cp\0a\09"), habit("cp\0a\0b"), "a word is no number");
+        assert_eq!(without_numbers(b"a1 -p8080 \xff7"), b"# -p# \xff#");
+        assert_eq!(without_numbers(b""), b"");
     }
 
     #[test]

@@ -56,12 +56,30 @@ impl HostRoot {
     /// # Errors
     /// As openat2(2) says.
     pub fn look(&self, path: &[u8]) -> io::Result<Metadata> {
+        self.inside(path, libc::O_PATH)?.metadata()
+    }
+
+    /// Opens a regular file for reading as a process with this root folder would find it: links and `..` cannot lead out of
+    /// it, and nobody is waited for.
+    ///
+    /// # Errors
+    /// As openat2(2) says, or `InvalidInput` if it is no regular file.
+    pub fn open_inside(&self, path: &[u8]) -> io::Result<File> {
+        let file = self.inside(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
+    }
+
+    fn inside(&self, path: &[u8], flags: libc::c_int) -> io::Result<File> {
         let root =
             OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&self.0)?;
         let path = CString::new(path)?;
         // SAFETY: all bytes zero is a valid `struct open_how`.
         let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        how.flags = (flags | libc::O_CLOEXEC) as u64;
         how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
         // SAFETY: the path is a C string, the structure outlives the call and its size is given.
         let descriptor = unsafe {
@@ -77,7 +95,7 @@ impl HostRoot {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel returned this descriptor just now and nobody else owns it.
-        unsafe { File::from_raw_fd(descriptor as i32) }.metadata()
+        Ok(unsafe { File::from_raw_fd(descriptor as i32) })
     }
 
     /// Names in a folder, at most `limit`.

@@ -26,6 +26,8 @@ pub struct Image {
     pub args: Args,
     /// The script, if one was started.
     pub script: Option<Box<[u8]>>,
+    /// The working folder that it was started in; empty if it is not known, or longer than what is kept.
+    pub cwd: Box<[u8]>,
     /// The executable's inode.
     pub file: FileFacts,
     /// Credentials after the exec.
@@ -34,6 +36,8 @@ pub struct Image {
     pub entry: Entry,
     /// Whether it is part of its container's image, once that was concluded.
     pub drift: Drift,
+    /// It is the dynamic loader, which was started as a program to run another one.
+    pub is_loader: bool,
 }
 
 /// How a program came into its container.
@@ -69,10 +73,12 @@ impl Image {
             command: exec.command.as_slice().into(),
             args: clipped(&exec.args),
             script: exec.is_script().then(|| last(&exec.filename, EXE_KEPT).into()),
+            cwd: if exec.cwd.len() <= EXE_KEPT { exec.cwd.as_slice().into() } else { Box::default() },
             file: exec.file,
             credentials: exec.credentials,
             entry,
             drift: Drift::NotApplicable,
+            is_loader: is_loader(&exec.exe) && !lists_libraries(exec),
         }
     }
 
@@ -97,6 +103,18 @@ pub fn names<'a>(
 /// The part of a path behind its last slash.
 pub fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
+/// Whether a path is that of the dynamic loader: names of glibc's and musl's.
+pub fn is_loader(exe: &[u8]) -> bool {
+    let name = base_name(exe);
+    (name.starts_with(b"ld-") || name.starts_with(b"ld.so") || name.starts_with(b"ld64.so"))
+        && name.windows(3).any(|part| part == b".so")
+}
+
+/// Whether the loader was asked for a program's libraries, as ldd(1) does: then it maps the program and runs nothing of it.
+fn lists_libraries(exec: &Exec) -> bool {
+    exec.environment.iter().any(|variable| variable.starts_with(b"LD_TRACE_LOADED_OBJECTS="))
 }
 
 fn last(bytes: &[u8], most: usize) -> &[u8] {
@@ -133,6 +151,19 @@ mod tests {
         };
         let names: Vec<&[u8]> = image.names().collect();
         assert_eq!(names, [b"sh".as_slice(), b"busybox", b"sh"]);
+    }
+
+    #[test]
+    fn loaders_are_known() {
+        assert!(is_loader(b"/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+        assert!(is_loader(b"/lib/ld-musl-x86_64.so.1") && is_loader(b"/usr/bin/ld.so"));
+        assert!(!is_loader(b"/usr/bin/ld") && !is_loader(b"/usr/bin/ld-gold"));
+        let loader = |environment: &[u8]| {
+            let environment = vec![environment.to_vec()];
+            let exec = Exec { exe: b"/usr/bin/ld.so".to_vec(), environment, ..Exec::default() };
+            Image::of(&exec, 1, Entry::Inside).is_loader
+        };
+        assert!(loader(b"LD_PRELOAD=/x.so") && !loader(b"LD_TRACE_LOADED_OBJECTS=1"));
     }
 
     #[test]

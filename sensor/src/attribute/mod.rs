@@ -3,18 +3,24 @@
 //! [`Attributor::apply`] takes each event in order, updates the tables, and gives the event back with what they say of
 //! it. Nothing here asks a runtime or an API server: everything comes from events, /proc and the specs on disk.
 
+mod addresses;
+mod aliases;
 pub mod burst;
 pub mod cgroup;
 pub mod container;
 pub mod containers;
+mod disks;
+mod fork_limits;
 pub mod handle;
 pub mod host;
 mod image;
 pub mod known;
+mod likeness;
 mod mounts;
 pub mod oci;
 pub mod overlay;
 pub mod pipes;
+mod places;
 pub mod pod;
 mod process;
 pub mod runtime;
@@ -28,7 +34,7 @@ mod subpath;
 
 pub use attributor::{AttributeOptions, Attributor, host_namespaces, host_root};
 pub use handle::{Baseline, ContainerHandle};
-pub use image::{Ancestor, Entry, Image, base_name, names};
+pub use image::{Ancestor, Entry, Image, base_name, is_loader, names};
 pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 
 use std::sync::Arc;
@@ -82,6 +88,8 @@ pub struct Attributed<'a> {
     pub action: Option<ActionFacts>,
     /// Where the process is now, in words, if it was born in a container and is no longer in that one's cgroup.
     pub left_cgroup: Option<String>,
+    /// Path of a host process's cgroup, if it is known.
+    pub cgroup_path: Option<&'a [u8]>,
     /// Containers that were given the namespaces in which the process is now, its own and its pod's left out.
     pub namespace_owners: Vec<(u32, Arc<ContainerHandle>)>,
 }
@@ -100,16 +108,40 @@ pub struct ActionFacts {
     pub runtime_setup: bool,
     /// A process that the sweep found holds more than it can have come to: what that was.
     pub exceeded: Option<KnownCredentials>,
+    /// Of a switch of namespaces: CLONE_NEW* flags of those that changed.
+    pub changed_namespaces: u64,
     /// Of a move to another cgroup: the container whose cgroup that is.
     pub entered_container: Option<Arc<ContainerHandle>>,
     /// The other process, if it is known.
     pub target: Option<Arc<Image>>,
+    /// Which process that is.
+    pub target_process: Option<crate::event::ProcessKey>,
+    /// The acting and the other process are each other's parent and child.
+    pub target_related: bool,
+    /// Of an open of a watched file: age of the container, in nanoseconds, when this program first opened one of this name.
+    pub habit_age: Option<u64>,
     /// The container the other process was born in.
     pub target_container: Option<Arc<ContainerHandle>>,
     /// Path of the file on the host.
     pub host_path: Option<Vec<u8>>,
     /// Path of the second file on the host: of what is shown in a second place.
     pub other_host_path: Option<Vec<u8>>,
+    /// Of a connection, what is known of where it leads.
+    pub destination: Option<Destination>,
+    /// Its address in words.
+    pub destination_text: Option<String>,
+    /// The address that an ARP reply claims, in words.
+    pub claimed_text: Option<String>,
+    /// When the container was created, in seconds since 1970.
+    pub container_created: Option<i64>,
+    /// Of a file of the upper layer that is mapped executable: the image has it with the same content.
+    pub copied_up: bool,
+    /// Of a change of the wall clock, by how many seconds it is ahead of the old one; `None` if the kernel refuses it.
+    pub clock_step: Option<i64>,
+    /// The other process is the sensor itself.
+    pub target_is_sensor: bool,
+    /// The path that the file had on the host before it was linked or renamed.
+    pub known_as: Option<Vec<u8>>,
     /// The file, or the one that loses its name to it, is a binary of the container runtime.
     pub runtime_file: bool,
     /// Who listens on the unix socket that is connected to: the process that has this number now.
@@ -122,12 +154,23 @@ pub struct ActionFacts {
     pub node: Option<String>,
     /// The device that is mounted holds the node's own root folder.
     pub node_root: bool,
+    /// Of a change of the root folder: the device that holds the one before; `None` if it is not known.
+    pub root_device: Option<u32>,
     /// The host's own namespaces.
     pub host_namespaces: crate::event::Namespaces,
     /// The device that a mount or a device node is about, as major:minor.
     pub device: Option<String>,
     /// Where mount(2) will attach the superblock; `None` for the new mount API, which decides later.
     pub mount_point: Option<Vec<u8>>,
+}
+
+/// What is known of where a connection leads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Destination {
+    /// To an address of the node itself.
+    pub node: bool,
+    /// To the API server, as pods are told it.
+    pub api_server: bool,
 }
 
 /// What attribution concludes of an exec beyond the event's own fields.
@@ -156,6 +199,8 @@ pub struct ExecFacts {
     pub script_changed: Option<bool>,
     /// Age of the container, in nanoseconds, when its servers first started this program with these arguments.
     pub habit_age: Option<u64>,
+    /// The tool of its container whose content a dropped program has under another name.
+    pub same_as: Option<&'static str>,
     /// The program holds more than the process can have come to: what that was.
     pub exceeded: Option<KnownCredentials>,
 }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes read of mountinfo, which containers with many mounts on the host make long.
@@ -57,6 +58,19 @@ impl HostMounts {
             self.mounts = read(&self.file).map(|text| parse(&text)).unwrap_or_default();
         }
     }
+}
+
+/// Where the file systems of disks are mounted: one place for each.
+pub fn disks(mountinfo: &Path) -> Vec<PathBuf> {
+    let text = read(mountinfo).unwrap_or_default();
+    let mut seen = std::collections::HashSet::new();
+    let points = text.split(|&byte| byte == b'\n').filter_map(|line| {
+        let source = line.windows(3).position(|window| window == b" - ").map(|at| &line[at + 3..])?;
+        let is_disk = source.split(|&byte| byte == b' ').nth(1)?.starts_with(b"/dev/");
+        let mount = mount(line).filter(|mount| is_disk && seen.insert(mount.device))?;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(mount.point)))
+    });
+    points.collect()
 }
 
 fn read(file: &Path) -> Option<Vec<u8>> {
@@ -159,5 +173,12 @@ broken line
         std::fs::write(proc.path().join("1/mountinfo"), "").expect("write");
         assert!(mounts.path(254 << 20 | 1, b"/a", AGE).is_some());
         assert!(mounts.path(254 << 20 | 1, b"/a", 2 * AGE + 2).is_none());
+    }
+
+    #[test]
+    fn disks_are_told_once_each() {
+        let (proc, _) = mounts();
+        let found = disks(&proc.path().join("1/mountinfo"));
+        assert_eq!(found, [PathBuf::from("/"), PathBuf::from("/var/lib/kubelet x")]);
     }
 }

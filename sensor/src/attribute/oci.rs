@@ -3,6 +3,7 @@
 //! Read with tolerance: what is unknown is ignored, what has a wrong type is left out and counted. The format is
 //! config.json of the OCI runtime specification 1.x.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -96,6 +97,8 @@ pub struct ContainerSpec {
     pub no_new_privileges: bool,
     /// AppArmor profile or SELinux label.
     pub security_label: Option<String>,
+    /// Where its environment says that the API server is; `None` if it says nothing, or a name.
+    pub api_server: Option<(IpAddr, u16)>,
     /// Number of masked paths.
     pub masked_paths: usize,
     /// Parts that had a wrong type, or capabilities without a known name.
@@ -157,6 +160,7 @@ impl ContainerSpec {
             seccomp: linux["seccomp"].is_object(),
             no_new_privileges: process["noNewPrivileges"].as_bool().unwrap_or(false),
             security_label: label.into_iter().find(|label| !label.is_empty()),
+            api_server: api_server(&process["env"]),
             masked_paths: list(&linux["maskedPaths"]).count(),
             oddities,
         }
@@ -206,6 +210,14 @@ fn text(value: &Value) -> String {
         end -= 1;
     }
     text[..end].to_owned()
+}
+
+/// What the kubelet puts into every container: `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
+fn api_server(environment: &Value) -> Option<(IpAddr, u16)> {
+    let variables = || environment.as_array().into_iter().flatten().take(LIST_MAX).filter_map(Value::as_str);
+    let value = |name: &str| variables().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
+    let port = value("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse().ok()).unwrap_or(443);
+    Some((value("KUBERNETES_SERVICE_HOST")?.parse().ok()?, port))
 }
 
 fn capability_set(value: &Value, oddities: &mut u32) -> u64 {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::host::HostRoot;
-use crate::event::Exec;
+use crate::event::FileFacts;
 
 /// Largest file that is compared; larger ones count as different.
 const COMPARE_MAX: u64 = 64 * 1024 * 1024;
@@ -54,9 +54,8 @@ impl Overlays {
         }
     }
 
-    /// Compares an executable in the upper layer of the container with this root folder.
-    pub fn compare(&mut self, container_root: &Path, exec: &Exec) -> Comparison {
-        let file = &exec.file;
+    /// Compares a file in the upper layer of the container with this root folder, from which its path begins.
+    pub fn compare(&mut self, container_root: &Path, file: &FileFacts, path: &[u8]) -> Comparison {
         let key = (file.device, file.inode, file.change_time, file.size);
         if let Some(known) = self.known.get(&key) {
             return *known;
@@ -66,7 +65,7 @@ impl Overlays {
             (self.second, self.budget) = (second, BUDGET);
         }
         let began = wall_seconds();
-        let result = self.look(container_root, exec);
+        let result = self.look(container_root, file, path);
         if !is_settled(file.change_time, began) {
             return result;
         }
@@ -80,13 +79,13 @@ impl Overlays {
         result
     }
 
-    fn look(&mut self, container_root: &Path, exec: &Exec) -> Comparison {
+    fn look(&mut self, container_root: &Path, file: &FileFacts, path: &[u8]) -> Comparison {
         use std::os::unix::ffi::OsStrExt;
         let text = std::fs::read_to_string(self.proc.join("1/mountinfo"))
             .or_else(|_| std::fs::read_to_string(self.proc.join("self/mountinfo")))
             .unwrap_or_default();
         let Some(layers) = layers(&text, container_root) else { return Comparison::Unknown };
-        let path = Path::new(std::ffi::OsStr::from_bytes(&exec.exe));
+        let path = Path::new(std::ffi::OsStr::from_bytes(path));
         let upper = below(&self.root, &layers.upper, path);
         for lower in &layers.lower {
             let lower = below(&self.root, lower, path);
@@ -94,7 +93,7 @@ impl Overlays {
             if metadata.file_type().is_char_device() && metadata.rdev() == 0 {
                 return Comparison::NotInImage;
             }
-            if !metadata.is_file() || metadata.len() != exec.file.size {
+            if !metadata.is_file() || metadata.len() != file.size {
                 return Comparison::Different;
             }
             if metadata.len() > COMPARE_MAX || metadata.len() > self.budget {
@@ -218,9 +217,8 @@ mod tests {
         (folder, overlays)
     }
 
-    fn exec(size: usize) -> Exec {
-        let file = FileFacts { size: size as u64, ..FileFacts::default() };
-        Exec { exe: b"/bin/x".to_vec(), file, ..Exec::default() }
+    fn facts(size: usize) -> FileFacts {
+        FileFacts { size: size as u64, ..FileFacts::default() }
     }
 
     #[test]
@@ -233,7 +231,7 @@ mod tests {
         ] {
             let (_folder, mut overlays) = node(upper, lower);
             assert_eq!(
-                overlays.compare(Path::new("/bundle/rootfs"), &exec(upper.len())),
+                overlays.compare(Path::new("/bundle/rootfs"), &facts(upper.len()), b"/bin/x"),
                 expected,
                 "{upper}"
             );
@@ -243,28 +241,27 @@ mod tests {
     #[test]
     fn a_rewrite_within_one_second_is_seen() {
         let (folder, mut overlays) = node("same", Some("same"));
-        let mut fresh = exec(4);
-        fresh.file.change_time = wall_seconds();
+        let mut fresh = facts(4);
+        fresh.change_time = wall_seconds();
         let root = Path::new("/bundle/rootfs");
-        assert_eq!(overlays.compare(root, &fresh), Comparison::Same);
+        assert_eq!(overlays.compare(root, &fresh, b"/bin/x"), Comparison::Same);
         std::fs::write(folder.path().join("layers/up/bin/x"), "evil").expect("write");
-        assert_eq!(overlays.compare(root, &fresh), Comparison::Different);
+        assert_eq!(overlays.compare(root, &fresh, b"/bin/x"), Comparison::Different);
 
         assert!(is_settled(5, 7) && !is_settled(6, 7) && !is_settled(8, 7));
-        let settled = exec(4);
-        assert_eq!(overlays.compare(root, &settled), Comparison::Different);
+        let settled = facts(4);
+        assert_eq!(overlays.compare(root, &settled, b"/bin/x"), Comparison::Different);
         std::fs::write(folder.path().join("layers/up/bin/x"), "same").expect("write");
-        assert_eq!(overlays.compare(root, &settled), Comparison::Different, "remembered");
+        assert_eq!(overlays.compare(root, &settled, b"/bin/x"), Comparison::Different, "remembered");
     }
 
     #[test]
     fn another_mount_is_unknown_and_results_are_bounded() {
         let (_folder, mut overlays) = node("x", None);
-        assert_eq!(overlays.compare(Path::new("/elsewhere"), &exec(1)), Comparison::Unknown);
+        assert_eq!(overlays.compare(Path::new("/elsewhere"), &facts(1), b"/bin/x"), Comparison::Unknown);
         for inode in 0..3000 {
-            let mut exec = exec(1);
-            exec.file.inode = inode;
-            overlays.compare(Path::new("/bundle/rootfs"), &exec);
+            let file = FileFacts { inode, ..facts(1) };
+            overlays.compare(Path::new("/bundle/rootfs"), &file, b"/bin/x");
         }
         assert!(overlays.known.len() <= REMEMBERED && overlays.order.len() <= REMEMBERED);
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Drift;
-use super::image::{Entry, Image};
+use super::image::{Entry, Image, is_loader};
 use super::known::KnownCredentials;
 use super::process::{Origin, Process, RuntimeRole};
 use crate::event::{Args, Credentials, FileFacts, Namespaces, ProcessKey};
@@ -54,12 +54,14 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
     if stat(&read_file(&folder.join("stat"))?)? != (parent, start_time) {
         return None;
     }
+    let exe = without_deleted(exe);
+    let is_loader = is_loader(&exe);
     let length = args.len();
     let kept = args[..length.min(ARGS_MAX)].to_vec();
     let image = Image {
         key: None,
         time: 0,
-        exe: without_deleted(exe),
+        exe,
         command: command.strip_suffix(b"\n").unwrap_or(&command).into(),
         args: Args {
             gap: (length > kept.len()).then_some(kept.len()),
@@ -68,10 +70,12 @@ pub fn read(proc: &Path, pid: u32) -> Option<Seeded> {
             count: 0,
         },
         script: None,
+        cwd: Box::default(),
         file,
         credentials,
         entry: Entry::Inside,
         drift: Drift::NotApplicable,
+        is_loader,
     };
     let process = Process {
         key: ProcessKey { pid, start_time },
@@ -138,6 +142,13 @@ pub fn standing(proc: &Path, key: ProcessKey) -> Option<Standing> {
             .unwrap_or_default(),
     };
     is_it().map(|()| standing)
+}
+
+/// Whether a process is still there, and has namespaces: one that has ended and was not waited for has none.
+pub fn is_alive(proc: &Path, key: ProcessKey) -> bool {
+    let started = start_time(proc, key.pid);
+    started.is_some_and(|started| started / TICK == key.start_time / TICK)
+        && fs::read_link(proc.join(key.pid.to_string()).join("ns/mnt")).is_ok()
 }
 
 /// Inode number and device, in the kernel's own form, of a folder; zeros if it cannot be looked at.
@@ -257,6 +268,19 @@ fn without_deleted(exe: PathBuf) -> Box<[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_alive_by_its_number_and_start() {
+        let proc = Path::new("/proc");
+        let pid = std::process::id();
+        let start_time = start_time(proc, pid).expect("this process");
+        assert!(is_alive(proc, ProcessKey { pid, start_time }));
+        assert!(
+            !is_alive(proc, ProcessKey { pid, start_time: start_time + 10 * TICK }),
+            "another one of this number"
+        );
+        assert!(!is_alive(proc, ProcessKey { pid: u32::MAX, start_time }));
+    }
 
     #[test]
     fn a_command_name_cannot_shift_the_fields_of_stat() {

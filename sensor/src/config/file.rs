@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
+use super::trusted;
 use super::values::{parse_duration, parse_name, parse_size, unknown};
 use super::{ConfigError, Layer, Problem};
+use crate::judge::trust::TrustEntry;
 
 /// A longer file is a mistake or an attack.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -36,6 +38,8 @@ struct Document {
     contract: Contract,
     host_root: Option<PathBuf>,
     runtime_paths: Option<Vec<PathBuf>>,
+    trusted: Option<Vec<Spanned<trusted::Entry>>>,
+    folding_window: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -191,7 +195,35 @@ impl Reader<'_> {
             }),
             host_root: document.host_root,
             runtime_paths: document.runtime_paths,
+            folding_window: self.read("folding_window", document.folding_window, |text| {
+                let bounds = Duration::from_secs(1)..=Duration::from_secs(3600);
+                match text {
+                    "off" => Ok(Duration::ZERO),
+                    time => within(parse_duration(time)?, &bounds, "off, or from 1s to 1h"),
+                }
+            }),
+            trusted: document.trusted.map(|entries| self.trusted(entries)),
         }
+    }
+
+    fn trusted(&mut self, entries: Vec<Spanned<trusted::Entry>>) -> Vec<TrustEntry> {
+        if let Some(first) = entries.get(trusted::ENTRIES_MAX) {
+            self.wrong(
+                "trusted",
+                first.referenced,
+                format!("has more than {} entries", trusted::ENTRIES_MAX),
+            );
+            return Vec::new();
+        }
+        let read = |entry: Spanned<trusted::Entry>| {
+            let location = entry.referenced;
+            entry
+                .value
+                .read()
+                .map_err(|(key, message)| self.wrong(&format!("trusted.{key}"), location, message))
+                .ok()
+        };
+        entries.into_iter().filter_map(read).collect()
     }
 
     fn read<T>(

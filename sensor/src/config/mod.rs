@@ -1,6 +1,7 @@
 //! The settings: read from the config file and the flags, merged over the defaults, and checked.
 
 mod file;
+mod trusted;
 mod values;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::judge::trust::TrustEntry;
 use crate::probe::Ladder;
 use crate::sink::stdout::{StdoutFormat, color_wanted};
 use crate::sink::{ForensicConfig, QueueConfig, SinkConfig, StdoutConfig};
@@ -95,6 +97,10 @@ pub struct Layer {
     pub host_root: Option<PathBuf>,
     /// Further places of container runtimes.
     pub runtime_paths: Option<Vec<PathBuf>>,
+    /// What is legitimate by identity.
+    pub trusted: Option<Vec<TrustEntry>>,
+    /// `folding_window`
+    pub folding_window: Option<Duration>,
 }
 
 /// The settings in force.
@@ -134,6 +140,10 @@ pub struct Config {
     pub host_root: PathBuf,
     /// Programs and folders of container runtimes, besides those known.
     pub runtime_paths: Vec<PathBuf>,
+    /// What is legitimate by identity.
+    pub trusted: Vec<TrustEntry>,
+    /// Time in which repeats of a finding are told as one; zero for each by itself.
+    pub folding_window: Duration,
 }
 
 /// Bounds of the event log's files.
@@ -266,6 +276,8 @@ impl Layer {
             sweep_interval: self.sweep_interval.or(below.sweep_interval),
             host_root: self.host_root.or(below.host_root),
             runtime_paths: self.runtime_paths.or(below.runtime_paths),
+            trusted: self.trusted.or(below.trusted),
+            folding_window: self.folding_window.or(below.folding_window),
         }
     }
 }
@@ -310,6 +322,8 @@ impl Config {
             contract: Contract { sweep_interval: layer.sweep_interval.unwrap_or(Duration::from_secs(30)) },
             host_root: layer.host_root.unwrap_or_else(|| PathBuf::from("/")),
             runtime_paths: layer.runtime_paths.unwrap_or_default(),
+            trusted: layer.trusted.unwrap_or_default(),
+            folding_window: layer.folding_window.unwrap_or(Duration::from_secs(60)),
         };
         let problems = config.contradictions();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }

@@ -151,3 +151,64 @@ fn the_sinks_follow_the_settings() {
     );
     assert_eq!(sinks.queues, QueueConfig { findings: 100, telemetry: 200 });
 }
+
+#[test]
+fn trusted_entries_are_read() {
+    let text = "trusted:\n  - {name: a, detections: [imds-connect], severity: silent, pod: {namespace: kube-system, image: 'mcr.microsoft.com/*'}}\n  - name: b\n    detections: [shadow-read]\n    severity: info\n    host: {exe: /usr/sbin/waagent, unit: walinuxagent.service, descendants: true}\n";
+    let layer = file::parse(Path::new("c.yaml"), text).expect("valid");
+    let entries = layer.trusted.expect("there");
+    assert_eq!(
+        entries.iter().map(|entry| entry.severity).collect::<Vec<_>>(),
+        [None, Some(crate::threat::Severity::Info)]
+    );
+    let host = crate::judge::trust::TrustedSubject::Host {
+        exe: "/usr/sbin/waagent".into(),
+        unit: Some("walinuxagent.service".to_owned()),
+        descendants: true,
+    };
+    assert_eq!(entries[1].subject, host);
+}
+
+#[test]
+fn a_trusted_entry_that_trusts_too_much_or_nobody_is_refused() {
+    for (entry, problem) in [
+        (
+            "{name: a, detections: [x], severity: silent, pod: {namespace: default}}",
+            "c.yaml:1:11: trusted.pod: a namespace alone trusts",
+        ),
+        ("{name: a, detections: [x], severity: silent}", "trusted.pod: an entry needs either"),
+        (
+            "{name: a, detections: [], severity: silent, host: {exe: /x}}",
+            "trusted.detections: must name from 1",
+        ),
+        (
+            "{name: a, detections: [x], severity: loud, host: {exe: /x}}",
+            "trusted.severity: must be silent, info",
+        ),
+        (
+            "{name: a, detections: [x], severity: info, host: {exe: x}}",
+            "trusted.host.exe: must be an absolute path",
+        ),
+        ("{name: '', detections: [x], severity: info, host: {exe: /x}}", "trusted.name: texts must have"),
+        ("{name: a, detections: [x], severity: info, host: {exe: /x, comm: y}}", "unknown key `comm`"),
+    ] {
+        let error = file::parse(Path::new("c.yaml"), &format!("trusted: [{entry}]"));
+        let text = error.expect_err(entry).to_string();
+        assert!(text.contains(problem), "{text}");
+    }
+}
+
+/// A detection that does not exist would be trusted by nobody's notice.
+#[test]
+fn the_trusted_ones_of_aks_are_valid_and_name_detections_that_exist() {
+    let text = include_str!("../../../deploy/aks-trusted.yaml");
+    let layer = file::parse(Path::new("aks-trusted.yaml"), text).expect("valid");
+    let sources = crate::judge::rules::builtin::sources();
+    let (rules, _) = crate::judge::rules::RuleSet::load(sources);
+    let known: std::collections::BTreeSet<&str> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
+    let entries = layer.trusted.expect("there");
+    assert!(entries.len() > 10);
+    for id in entries.iter().flat_map(|entry| &entry.detections) {
+        assert!(known.contains(id.as_str()), "{id}");
+    }
+}

@@ -1,45 +1,44 @@
 //! Fields of actions: the file, the other process, the namespaces they are about.
 
 use sensor_ebpf::abi::{
-    ATTRIBUTE_CAPABILITIES, ATTRIBUTE_GROUP, ATTRIBUTE_MODE, ATTRIBUTE_OWNER, ATTRIBUTE_SIZE,
-    ATTRIBUTE_VALUE_CAPABILITIES, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE, BPF_VALUE_PROGRAM_TYPE,
-    DEVICE_VALUE_MODE, KERNEL_LOG_VALUE_ACTION, LISTEN_VALUE_ADDRESS, LISTEN_VALUE_FAMILY, LISTEN_VALUE_PORT,
-    MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS,
-    MOUNT_VALUE_FLAGS, NAME_LINK, NAME_RENAME, NAME_SYMLINK, NAME_UNLINK, NAME_VALUE_OPERATION,
-    NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS,
-    PARAMETER_VALUE_COUNT, PERF_VALUE_SCOPE, POWER_VALUE_COMMAND, PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY,
-    SPLICE_VALUE_LENGTH, SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS,
-    SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL, UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
+    ATTRIBUTE_MODE, ATTRIBUTE_MODIFY_TIME, ATTRIBUTE_VALUE_CHANGED, ATTRIBUTE_VALUE_MODE,
+    ATTRIBUTE_VALUE_MODIFY_TIME, CONNECT_VALUE_TYPE, DESTRUCTION_VALUE_COUNT, DISK_VALUE_FREE,
+    DISK_VALUE_GROWTH, FORK_VALUE_COUNT, FORK_VALUE_REFUSED, KEY_VALUE_COUNT, LISTEN_VALUE_PORT,
+    MODULE_LOADED, MODULE_VALUE_SOURCE, MODULE_VALUE_TAINTS, MOUNT_VALUE_FLAGS, OPEN_MADE_EXECUTABLE,
+    OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS, PARAMETER_VALUE_COUNT, PTRACE_VALUE_MODE,
+    SELF_VALUE_AMOUNT, SIGNAL_VALUE_MANY, SOCKET_VALUE_FAMILY, SPLICE_VALUE_LENGTH,
+    SUPERBLOCK_VALUE_BLOCK_BACKED, SUPERBLOCK_VALUE_FLAGS, SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL,
+    UNIX_VALUE_PEER_PID, VALUE_USER_NAMESPACE_LEVEL,
 };
 
-use std::net::IpAddr;
-
 use super::rules::{Field, Value};
-use crate::action::{Action, ActionFile};
+use crate::action::{Action, ActionFile, destination};
+use crate::action_words::{
+    asked_name, attribute_changes, bpf_program_type, changed_flags, connect_many, device_type,
+    file_capabilities, file_type, filter_system, is_privileged, kernel_log_action, layer, listen_address,
+    map_protection, map_shared, module_source, name_operation, perf_scope, power_command, protocol_sent,
+    raw_socket, signal_name,
+};
 use crate::attribute::{ActionFacts, Attributed, ContainerHandle, base_name};
 use crate::capability;
 use crate::event::{Body, Credentials, EventKind, FileFactsExt};
-use crate::text;
+use crate::namespace::{flagged, shared_with};
 
 /// `FMODE_WRITE` of include/linux/fs.h.
 const MODE_WRITE: u64 = 2;
+/// `FMODE_CREATED` of the same file.
+const MODE_CREATED: u64 = 0x10_0000;
+/// Seconds by which a file is made older than its last change before that is worth telling.
+const BACKDATED: i64 = 86_400;
+/// Where the kubelet keeps a folder of each pod.
+const POD_FOLDERS: &[u8] = b"/var/lib/kubelet/pods/";
 /// `PTRACE_MODE_ATTACH` of include/linux/ptrace.h.
 const PTRACE_ATTACH: u64 = 2;
+/// `PTRACE_MODE_FSCREDS` of include/linux/ptrace.h: system calls of their own ask with the real credentials.
+const PTRACE_BY_FILE: u64 = 8;
 
 /// CAP_SETUID as a bit.
 const SETUID: u64 = 1 << 7;
-
-/// Namespaces by their CLONE_NEW* flag (include/uapi/linux/sched.h) and name.
-pub const NAMESPACE_FLAGS: [(u64, &str); 8] = [
-    (0x0002_0000, "mount"),
-    (0x0400_0000, "uts"),
-    (0x0800_0000, "ipc"),
-    (0x2000_0000, "pid"),
-    (0x4000_0000, "network"),
-    (0x0200_0000, "cgroup"),
-    (0x80, "time"),
-    (0x1000_0000, "user"),
-];
 
 /// The action of an event with what was concluded of it.
 #[derive(Clone, Copy)]
@@ -114,6 +113,70 @@ impl<'a> ActionView<'a> {
                 let age = self.attributed.event.time.saturating_sub(self.attributed.container?.created);
                 Value::Number(i64::try_from(age).unwrap_or(i64::MAX))
             }
+            Field::ConnectAddress => Value::Text(self.facts.destination_text.as_deref()?.as_bytes()),
+            Field::ConnectPort => number(u32::from(destination(action)?.1)),
+            Field::ConnectUdp => {
+                destination(action)?;
+                Value::Bool(action.values[CONNECT_VALUE_TYPE] == libc::SOCK_DGRAM as u64)
+            }
+            Field::SendProtocol => Value::Text(protocol_sent(action)?.as_bytes()),
+            Field::SendName => bytes(asked_name(action)?),
+            Field::SendClaimed => Value::Text(self.facts.claimed_text.as_deref()?.as_bytes()),
+            Field::ConnectLoopback => Value::Bool(destination(action)?.0.is_loopback()),
+            Field::ConnectNode => {
+                Value::Bool(self.facts.destination?.node || destination(action)?.0.is_loopback())
+            }
+            Field::ConnectApiServer => Value::Bool(self.facts.destination?.api_server),
+            Field::ConnectMany => match connect_many(action)? {
+                (0, _) => return None,
+                (many, _) => number(many),
+            },
+            Field::ConnectFailed => match connect_many(action)? {
+                (0, _) => return None,
+                (many, failed) => number(failed.saturating_mul(100) / many),
+            },
+            Field::SignalName => Value::Text(signal_name(action)?.as_bytes()),
+            Field::SignalMany => match self.of_kind(EventKind::Signal)?.values[SIGNAL_VALUE_MANY] {
+                0 => return None,
+                many => Value::Number(many as i64),
+            },
+            Field::ForkCount => match self.of_kind(EventKind::ForkFlood)?.values[FORK_VALUE_COUNT] {
+                0 => return None,
+                many => Value::Number(many as i64),
+            },
+            Field::ForkRefused => match self.of_kind(EventKind::ForkFlood)?.values[FORK_VALUE_REFUSED] {
+                0 => return None,
+                many => Value::Number(i64::try_from(many).unwrap_or(i64::MAX)),
+            },
+            Field::FilterSystem => Value::Text(filter_system(action)?.as_bytes()),
+            Field::KeyCount => {
+                Value::Number(self.of_kind(EventKind::KeyAccess)?.values[KEY_VALUE_COUNT] as i64)
+            }
+            Field::ProcHostNetwork => {
+                let own = action.subject.namespaces.network;
+                Value::Bool(own != 0 && own == self.facts.host_namespaces.network)
+            }
+            Field::SelfProblem => bytes(&self.of_kind(EventKind::SelfWatch)?.text),
+            Field::SelfAmount => {
+                let amount = self.of_kind(EventKind::SelfWatch)?.values[SELF_VALUE_AMOUNT];
+                Value::Number(i64::try_from(amount).unwrap_or(i64::MAX))
+            }
+            Field::DiskFree => {
+                Value::Number(self.of_kind(EventKind::DiskFill)?.values[DISK_VALUE_FREE] as i64)
+            }
+            Field::DiskGrowth => {
+                let growth = self.of_kind(EventKind::DiskFill)?.values[DISK_VALUE_GROWTH];
+                Value::Number(i64::try_from(growth).unwrap_or(i64::MAX))
+            }
+            Field::ClockStep => Value::Number(self.facts.clock_step?),
+            Field::DestructionCount => Value::Number(
+                self.of_kind(EventKind::FileDestruction)?.values[DESTRUCTION_VALUE_COUNT] as i64,
+            ),
+            Field::FileOlderThanContainer => {
+                Value::Bool(file?.facts.change_time < self.facts.container_created?)
+            }
+            Field::TargetIsSensor => Value::Bool(self.facts.target_is_sensor),
+            Field::SocketRaw => Value::Text(raw_socket(action)?.as_bytes()),
             Field::PowerCommand => Value::Text(power_command(action)?.as_bytes()),
             Field::PowerHost => {
                 let pid = self.of_kind(EventKind::PowerControl)?.target_namespaces.pid;
@@ -136,6 +199,32 @@ impl<'a> ActionView<'a> {
                 Value::Bool(self.facts.peer_runtime)
             }
             Field::FileName => bytes(base_name(&file?.path)),
+            Field::ProcServerPort => number(u32::from(self.attributed.process?.server?.port)),
+            Field::FilePodUid => bytes(self.pod_folder()?),
+            Field::FileOwnPod => {
+                let pod = self.attributed.container?.container()?.pod.as_ref()?;
+                Value::Bool(self.pod_folder()? == pod.uid.as_bytes())
+            }
+            Field::FileHabitAge => Value::Number(i64::try_from(self.facts.habit_age?).unwrap_or(i64::MAX)),
+            Field::OpenCreated => Value::Bool(self.opens()?.values[OPEN_VALUE_MODE] & MODE_CREATED != 0),
+            Field::OpenTruncate => {
+                Value::Bool(self.opens()?.values[OPEN_VALUE_FLAGS] & libc::O_TRUNC as u64 != 0)
+            }
+            Field::OpenMadeExecutable => {
+                Value::Bool(self.opens()?.values[OPEN_VALUE_REASONS] & OPEN_MADE_EXECUTABLE != 0)
+            }
+            Field::AttributeExecutable => {
+                let values = self.of_kind(EventKind::FileAttribute)?.values;
+                let sets = values[ATTRIBUTE_VALUE_CHANGED] & ATTRIBUTE_MODE != 0;
+                let executable = values[ATTRIBUTE_VALUE_MODE] & 0o111 != 0;
+                Value::Bool(sets && executable && file?.facts.mode & 0o111 == 0)
+            }
+            Field::AttributeBackdated => {
+                let values = self.of_kind(EventKind::FileAttribute)?.values;
+                let sets = values[ATTRIBUTE_VALUE_CHANGED] & ATTRIBUTE_MODIFY_TIME != 0;
+                let modified = values[ATTRIBUTE_VALUE_MODIFY_TIME] as i64;
+                Value::Bool(sets && modified < file?.facts.change_time.saturating_sub(BACKDATED))
+            }
             Field::FileFilesystem => Value::Text(file?.facts.filesystem().as_bytes()),
             Field::FileType => Value::Text(file_type(file?).as_bytes()),
             Field::FileInode => Value::Number(file?.facts.inode as i64),
@@ -143,7 +232,7 @@ impl<'a> ActionView<'a> {
             Field::FileOutsideRoot => Value::Bool(file?.facts.outside_root()),
             Field::FileSetuid => Value::Bool(file?.facts.mode & 0o6000 != 0),
             Field::FileLayer => Value::Text(layer(file?).as_bytes()),
-            Field::FileOnRootFilesystem => Value::Bool(on_root_filesystem(action)?),
+            Field::FileOnRootFilesystem => Value::Bool(on_root_filesystem(action, self.facts)?),
             Field::MountFilesystem => bytes(&self.mounts()?.text),
             Field::MountSource => match self.of_kind(EventKind::BindMount) {
                 Some(bind) => bytes(&bind.text),
@@ -186,6 +275,10 @@ impl<'a> ActionView<'a> {
                 Value::Number(self.superblock()?.values[SUPERBLOCK_VALUE_USER_NAMESPACE_LEVEL] as i64)
             }
             Field::DeviceType => Value::Text(device_type(action)?.as_bytes()),
+            Field::DevicePath => {
+                device_type(action)?;
+                bytes(file.map_or(&action.text, |file| &file.path))
+            }
             Field::DeviceNumber => {
                 device_type(action)?;
                 Value::Text(self.facts.device.as_deref()?.as_bytes())
@@ -196,6 +289,13 @@ impl<'a> ActionView<'a> {
                 }
                 _ => return None,
             },
+            Field::FileMemfd => Value::Bool(file?.facts.is_memfd()),
+            Field::FileCopiedUp => {
+                self.of_kind(EventKind::FileMap)?;
+                Value::Bool(self.facts.copied_up)
+            }
+            Field::MapShared => Value::Bool(map_shared(action)?),
+            Field::ExeIsLoader => Value::Bool(self.attributed.process?.image.is_loader),
             Field::FileInOwnCgroup => Value::Bool(is_in_own_cgroup(file?, self.attributed.container?)),
             Field::FileRuntime => Value::Bool(self.facts.runtime_file),
             Field::FileUid => number(file?.facts.uid),
@@ -214,9 +314,12 @@ impl<'a> ActionView<'a> {
             Field::OpenWrite => Value::Bool(self.opens()?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),
             Field::OpenPath => Value::Bool(self.opens()?.values[OPEN_VALUE_FLAGS] & libc::O_PATH as u64 != 0),
             Field::PtraceAttach => {
-                let mode = (action.kind == EventKind::Ptrace).then(|| action.values[PTRACE_VALUE_MODE])?;
-                Value::Bool(mode & PTRACE_ATTACH != 0)
+                Value::Bool(self.of_kind(EventKind::Ptrace)?.values[PTRACE_VALUE_MODE] & PTRACE_ATTACH != 0)
             }
+            Field::PtraceProcFile => {
+                Value::Bool(self.of_kind(EventKind::Ptrace)?.values[PTRACE_VALUE_MODE] & PTRACE_BY_FILE != 0)
+            }
+            Field::TargetRelated => Value::Bool(self.facts.target_related),
             Field::CredentialRoot => {
                 let (old, new) = self.credentials()?;
                 let becomes = |pick: fn(&Credentials) -> u32| pick(old) != 0 && pick(new) == 0;
@@ -240,16 +343,16 @@ impl<'a> ActionView<'a> {
                 let id = self.facts.entered_container.as_ref().map_or("host", |handle| &handle.id);
                 Value::Text(&id.as_bytes()[..id.len().min(12)])
             }
-            Field::TargetPid => number(action.target?.pid),
+            Field::TargetPid => number(self.facts.target_process.or(action.target)?.pid),
             Field::TargetName => bytes(&self.facts.target.as_ref()?.command),
             Field::TargetExepath => bytes(&self.facts.target.as_ref()?.exe),
             Field::TargetContainerId => {
-                action.target?;
+                self.facts.target_process.or(action.target)?;
                 let id = self.facts.target_container.as_ref().map_or("host", |handle| &handle.id);
                 Value::Text(&id.as_bytes()[..id.len().min(12)])
             }
             Field::TargetSameContainer => {
-                action.target?;
+                self.facts.target_process.or(action.target)?;
                 let id = |handle: Option<&std::sync::Arc<_>>| handle.map(std::sync::Arc::as_ptr);
                 Value::Bool(id(self.facts.target_container.as_ref()) == id(self.attributed.container))
             }
@@ -265,36 +368,41 @@ impl<'a> ActionView<'a> {
                 let gained = (new.permitted & !old.permitted) | (new.effective & !old.permitted);
                 Some(capability::names(gained).any(|name| visit(name.as_bytes())))
             }
+            Field::FileHostPaths => {
+                let other = self.of_kind(EventKind::FileName).and(self.facts.other_host_path.as_deref());
+                let paths = [self.facts.host_path.as_deref(), other, self.facts.known_as.as_deref()];
+                Some(paths.into_iter().flatten().any(visit))
+            }
+            Field::FileNames => {
+                let other = self.of_kind(EventKind::FileName).and(self.action.other_file.as_ref());
+                let files = self.action.file.iter().chain(other);
+                Some(files.map(|file| base_name(&file.path)).any(visit))
+            }
             Field::AttributeChanged => {
                 Some(attribute_changes(self.action).any(|name| visit(name.as_bytes())))
             }
+            Field::MapProtection => Some(map_protection(self.action).any(|name| visit(name.as_bytes()))),
+            Field::AttributeFlags => Some(changed_flags(self.action).any(|name| visit(name.as_bytes()))),
             Field::AttributeCapabilities => {
                 let set = file_capabilities(self.action).unwrap_or_default();
                 Some(capability::names(set).any(|name| visit(name.as_bytes())))
             }
             Field::NamespaceChanged => {
-                let changed = self.changed();
-                Some(named(&|flag| changed & flag != 0, visit))
+                Some(flagged(self.facts.changed_namespaces).any(|kind| visit(kind.name.as_bytes())))
             }
             Field::NamespaceToHost => {
-                let (changed, new, host) =
-                    (self.changed(), &self.action.target_namespaces, &self.facts.host_namespaces);
-                let to_host = |flag| {
-                    let to = by_flag(new, flag);
-                    changed & flag != 0 && to != 0 && to == by_flag(host, flag)
-                };
-                Some(named(&to_host, visit))
+                let (now, host) = (&self.action.target_namespaces, &self.facts.host_namespaces);
+                let mut kinds = shared_with(self.facts.changed_namespaces, now, host);
+                Some(kinds.any(|kind| visit(kind.name.as_bytes())))
             }
             _ => None,
         }
     }
 
-    /// CLONE_NEW* bits of the namespaces that a switch changed.
-    pub fn changed(&self) -> u64 {
-        match self.action.kind {
-            EventKind::NamespaceSwitch => self.action.values[NAMESPACE_VALUE_CHANGED],
-            _ => 0,
-        }
+    /// Name of the folder below [`POD_FOLDERS`] in which the file lies.
+    fn pod_folder(&self) -> Option<&'a [u8]> {
+        let below = self.facts.host_path.as_deref()?.strip_prefix(POD_FOLDERS)?;
+        below.split(|&byte| byte == b'/').next()
     }
 
     fn mounts(&self) -> Option<&'a Action> {
@@ -337,189 +445,6 @@ impl<'a> ActionView<'a> {
     }
 }
 
-fn named(wanted: &dyn Fn(u64) -> bool, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    NAMESPACE_FLAGS.iter().any(|(flag, name)| wanted(*flag) && visit(name.as_bytes()))
-}
-
-/// A namespace's inode number by its CLONE_NEW* flag; 0 for an unknown flag.
-pub fn by_flag(namespaces: &crate::event::Namespaces, flag: u64) -> u32 {
-    match flag {
-        0x0002_0000 => namespaces.mount,
-        0x0400_0000 => namespaces.uts,
-        0x0800_0000 => namespaces.ipc,
-        0x2000_0000 => namespaces.pid,
-        0x4000_0000 => namespaces.network,
-        0x0200_0000 => namespaces.cgroup,
-        0x80 => namespaces.time,
-        0x1000_0000 => namespaces.user,
-        _ => 0,
-    }
-}
-
-/// Whether a mode lets whoever runs the file act as its owner or group.
-pub fn is_privileged(mode: u64) -> bool {
-    mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
-}
-
-/// What a `file_attribute` changes, by name.
-pub fn attribute_changes(action: &Action) -> impl Iterator<Item = &'static str> {
-    const NAMES: [(u64, &str); 5] = [
-        (ATTRIBUTE_MODE, "mode"),
-        (ATTRIBUTE_OWNER, "owner"),
-        (ATTRIBUTE_GROUP, "group"),
-        (ATTRIBUTE_SIZE, "size"),
-        (ATTRIBUTE_CAPABILITIES, "capabilities"),
-    ];
-    let is_one = action.kind == EventKind::FileAttribute;
-    let changed = if is_one { action.values[ATTRIBUTE_VALUE_CHANGED] } else { 0 };
-    NAMES.into_iter().filter(move |(bit, _)| changed & bit != 0).map(|(_, name)| name)
-}
-
-/// Capabilities that a file is given; `None` for other actions.
-pub fn file_capabilities(action: &Action) -> Option<u64> {
-    let is_one = action.kind == EventKind::FileAttribute
-        && action.values[ATTRIBUTE_VALUE_CHANGED] & ATTRIBUTE_CAPABILITIES != 0;
-    is_one.then(|| action.values[ATTRIBUTE_VALUE_CAPABILITIES])
-}
-
-/// What is done with a name; `None` for other actions.
-pub fn name_operation(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::FileName).then(|| match action.values[NAME_VALUE_OPERATION] {
-        NAME_LINK => "link",
-        NAME_SYMLINK => "symlink",
-        NAME_RENAME => "rename",
-        NAME_UNLINK => "unlink",
-        _ => "other",
-    })
-}
-
-/// Where a module comes from; `None` for other actions.
-pub fn module_source(action: &Action) -> Option<&'static str> {
-    if action.kind != EventKind::ModuleLoad {
-        return None;
-    }
-    Some(match action.values[MODULE_VALUE_SOURCE] {
-        MODULE_LOADED => "loaded",
-        MODULE_FROM_FILE => "file",
-        MODULE_FROM_MEMORY => "memory",
-        _ => "other",
-    })
-}
-
-/// `enum bpf_prog_type` of include/uapi/linux/bpf.h, in its order.
-const BPF_PROGRAM_TYPES: [&str; 33] = [
-    "unspecified",
-    "socket_filter",
-    "kprobe",
-    "sched_cls",
-    "sched_act",
-    "tracepoint",
-    "xdp",
-    "perf_event",
-    "cgroup_skb",
-    "cgroup_sock",
-    "lwt_in",
-    "lwt_out",
-    "lwt_xmit",
-    "sock_ops",
-    "sk_skb",
-    "cgroup_device",
-    "sk_msg",
-    "raw_tracepoint",
-    "cgroup_sock_addr",
-    "lwt_seg6local",
-    "lirc_mode2",
-    "sk_reuseport",
-    "flow_dissector",
-    "cgroup_sysctl",
-    "raw_tracepoint_writable",
-    "cgroup_sockopt",
-    "tracing",
-    "struct_ops",
-    "ext",
-    "lsm",
-    "sk_lookup",
-    "syscall",
-    "netfilter",
-];
-
-/// Type of the BPF program that is loaded; `None` for other actions.
-pub fn bpf_program_type(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::Bpf).then(|| {
-        let known = usize::try_from(action.values[BPF_VALUE_PROGRAM_TYPE]).ok();
-        known.and_then(|number| BPF_PROGRAM_TYPES.get(number)).copied().unwrap_or("other")
-    })
-}
-
-/// What a performance event wants (PERF_SECURITY_* of include/linux/perf_event.h); `None` for other actions.
-pub fn perf_scope(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::PerfEventOpen).then(|| match action.values[PERF_VALUE_SCOPE] {
-        0 => "open",
-        1 => "cpu",
-        2 => "kernel",
-        3 => "tracepoint",
-        _ => "other",
-    })
-}
-
-/// What a file is, by its mode.
-pub fn file_type(file: &ActionFile) -> &'static str {
-    text::file_type(file.facts.mode)
-}
-
-/// Of a device node that is made or opened, what it is; `None` for other actions.
-pub fn device_type(action: &Action) -> Option<&'static str> {
-    match action.kind {
-        EventKind::DeviceNode => Some(text::file_type(action.values[DEVICE_VALUE_MODE] as u32)),
-        EventKind::FileOpen if action.values[OPEN_VALUE_REASONS] & OPEN_DEVICE != 0 => {
-            action.file.as_ref().map(file_type)
-        }
-        _ => None,
-    }
-}
-
-/// The address that a process begins to listen on; `None` for other actions.
-pub fn listen_address(action: &Action) -> Option<IpAddr> {
-    let values = &action.values;
-    if action.kind != EventKind::SocketListen {
-        return None;
-    }
-    let words = [values[LISTEN_VALUE_ADDRESS], values[LISTEN_VALUE_ADDRESS + 1]];
-    let mut bytes = [0; 16];
-    for (part, word) in bytes.chunks_exact_mut(8).zip(words) {
-        part.copy_from_slice(&word.to_ne_bytes());
-    }
-    if values[LISTEN_VALUE_FAMILY] == libc::AF_INET as u64 {
-        let [first, second, third, fourth, ..] = bytes;
-        return Some(IpAddr::from([first, second, third, fourth]));
-    }
-    Some(IpAddr::from(bytes).to_canonical())
-}
-
-/// What reboot(2) is asked for (LINUX_REBOOT_CMD_* of include/uapi/linux/reboot.h); `None` for other actions.
-pub fn power_command(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::PowerControl).then(|| match action.values[POWER_VALUE_COMMAND] {
-        0x0123_4567 => "restart",
-        0xcdef_0123 => "halt",
-        0x4321_fedc => "power_off",
-        0xa1b2_c3d4 => "restart2",
-        0xd000_fce2 => "suspend",
-        0x4558_4543 => "kexec",
-        _ => "other",
-    })
-}
-
-/// What is done with the kernel's log (SYSLOG_ACTION_* of include/linux/syslog.h); `None` for other actions.
-pub fn kernel_log_action(action: &Action) -> Option<&'static str> {
-    (action.kind == EventKind::KernelLog).then(|| match action.values[KERNEL_LOG_VALUE_ACTION] {
-        2 => "read",
-        3 => "read_all",
-        4 => "read_clear",
-        5 => "clear",
-        _ => "other",
-    })
-}
-
 /// Whether a file's cgroup is that of the container, or below: such paths hold the container's id.
 fn is_in_own_cgroup(file: &ActionFile, container: &ContainerHandle) -> bool {
     let id = container.id.as_bytes();
@@ -527,17 +452,8 @@ fn is_in_own_cgroup(file: &ActionFile, container: &ContainerHandle) -> bool {
 }
 
 /// Whether the file lies on the file system of the process's root folder.
-pub fn on_root_filesystem(action: &Action) -> Option<bool> {
-    Some(action.file.as_ref()?.facts.device == action.subject.root_device)
-}
-
-/// The overlay layer of a file.
-pub fn layer(file: &ActionFile) -> &'static str {
-    match (file.facts.is_upper(), file.facts.is_lower()) {
-        (true, _) => "upper",
-        (_, true) => "lower",
-        _ => "none",
-    }
+pub fn on_root_filesystem(action: &Action, facts: &ActionFacts) -> Option<bool> {
+    Some(action.file.as_ref()?.facts.device == facts.root_device?)
 }
 
 /// Whether a file lies on a mount of another mount namespace: not one of the kernel's own, as of pipes and memfds.

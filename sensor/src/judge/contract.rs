@@ -10,6 +10,7 @@ use crate::attribute::sweep;
 use crate::attribute::{Attributed, Baseline, ContainerHandle, Entry, RuntimeRole};
 use crate::capability;
 use crate::event::{Body, Credentials, EventKind, Namespaces, ProcessKey};
+use crate::namespace::{NAMESPACE_KINDS, NamespaceKind};
 
 /// Processes whose breaches are remembered, so that each is told once.
 const TOLD_MAX: usize = 4096;
@@ -73,7 +74,7 @@ impl Clause {
     fn bit(self) -> u32 {
         match self {
             Self::Namespace(kind) => {
-                1 << (8 + NAMESPACES.iter().position(|(_, name, _)| *name == kind).unwrap_or(0))
+                1 << (8 + NAMESPACE_KINDS.iter().position(|known| known.clause == kind).unwrap_or(0))
             }
             Self::Cgroup => 1,
             Self::UserNamespaceLevel => 1 << 1,
@@ -86,21 +87,6 @@ impl Clause {
         }
     }
 }
-
-/// Reads one namespace.
-type Pick = fn(&Namespaces) -> u32;
-
-/// Namespaces by the spec's name, the clause's name, and where they stand.
-const NAMESPACES: [(&str, &str, Pick); 8] = [
-    ("mount", "mount_namespace", |all| all.mount),
-    ("pid", "pid_namespace", |all| all.pid),
-    ("network", "network_namespace", |all| all.network),
-    ("ipc", "ipc_namespace", |all| all.ipc),
-    ("uts", "uts_namespace", |all| all.uts),
-    ("cgroup", "cgroup_namespace", |all| all.cgroup),
-    ("time", "time_namespace", |all| all.time),
-    ("user", "user_namespace", |all| all.user),
-];
 
 /// One breach: what the contract allows, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +167,7 @@ impl ContractJudge {
         standing: &Standing<'_>,
     ) {
         let Some(baseline) = container.baseline() else { return };
-        for (_, clause, pick) in NAMESPACES {
+        for NamespaceKind { clause, of: pick, .. } in NAMESPACE_KINDS {
             let (given, now, host) =
                 (pick(&baseline.namespaces), pick(&standing.namespaces), pick(&self.host.namespaces));
             if given == 0 || now == 0 || now == given {
@@ -259,8 +245,8 @@ impl ContractJudge {
         }
         // The first program must have what the spec promised: a runtime that was tricked did not give it.
         let first = attributed.exec.as_ref().is_some_and(|exec| exec.entry == Entry::Entrypoint);
-        for (kind, clause, pick) in NAMESPACES.into_iter().filter(|_| first) {
-            let new = spec.namespaces.iter().any(|given| given.kind == kind && given.path.is_none());
+        for NamespaceKind { name, clause, of: pick, .. } in NAMESPACE_KINDS.into_iter().filter(|_| first) {
+            let new = spec.namespaces.iter().any(|given| given.kind == name && given.path.is_none());
             let (now, host) = (pick(&standing.namespaces), pick(&self.host.namespaces));
             if new && now != 0 && now == host {
                 self.broken(Clause::Namespace(clause), "a new one".to_owned(), format!("{now}, the host's"));

@@ -9,7 +9,7 @@ use super::contract::Breach;
 use super::rules::{Facts, Field, Key, Value, event_type};
 use super::{hosts, lookalike};
 use crate::attribute::stdio::{self, Peer};
-use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, names};
+use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, is_loader, names};
 use crate::capability;
 use crate::event::{Args, Body, Exec, FileFactsExt};
 
@@ -266,11 +266,11 @@ impl<'a> EventFacts<'a> {
             Field::ExeDetached => Value::Bool(file.on_detached_mount() || file.has_no_parent()),
             Field::ExeSetuid => Value::Bool(file.mode & 0o4000 != 0),
             Field::ExeSetgid => Value::Bool(file.mode & 0o2000 != 0),
-            Field::ExeFileCapabilities => Value::Bool(exec.secure && file.mode & 0o6000 == 0),
+            Field::ExeFileCapabilities => Value::Bool(gains_by_file(exec)),
             Field::ExeSecure => Value::Bool(exec.secure),
             Field::ExeFilesystem => text(file.filesystem().as_bytes()),
             Field::ExeLinkCount => number(file.link_count),
-            Field::ExeIsLoader => Value::Bool(is_loader(exec)),
+            Field::ExeIsLoader => Value::Bool(is_loader(&exec.exe)),
             Field::ExePathOdd => Value::Bool(parts(exec).any(lookalike::is_odd)),
             Field::ExeHidden => Value::Bool(parts(exec).any(|part| part.starts_with(b"."))),
             Field::UserLoginuid => (exec.login_uid != u32::MAX).then(|| number(exec.login_uid))?,
@@ -291,6 +291,7 @@ impl<'a> EventFacts<'a> {
             Field::ProcHabitAge => Value::Number(i64::try_from(facts.habit_age?).unwrap_or(i64::MAX)),
             Field::ProcDiscoveryBurst => Value::Number(facts.discovery_burst as i64),
             Field::ExeDrift => Value::Bool(facts.drift.is_drift()),
+            Field::ExeSameAs => text(facts.same_as?.as_bytes()),
             Field::ExeDriftKind => text(facts.drift.name().as_bytes()),
             Field::ContainerDuration => {
                 Value::Number(i64::try_from(facts.container_age?).unwrap_or(i64::MAX))
@@ -368,6 +369,9 @@ impl Facts for EventFacts<'_> {
                 .is_some_and(|process| process.ancestors.iter().any(|one| visit(&one.image.exe))),
             Field::ProcPipeWriters => self.linked(|facts| &facts.pipes.writers, visit),
             Field::ProcPipeReaders => self.linked(|facts| &facts.pipes.readers, visit),
+            Field::ExeGrantedCapabilities => self
+                .exec
+                .is_some_and(|exec| capability::names(granted(exec)).any(|name| visit(name.as_bytes()))),
             Field::ThreadCapPermitted => self.capabilities(|sets| sets.permitted, visit),
             Field::ThreadCapEffective => self.capabilities(|sets| sets.effective, visit),
             Field::ThreadCapInheritable => self.capabilities(|sets| sets.inheritable, visit),
@@ -449,11 +453,18 @@ fn split_image(image: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The dynamic loader, started by its own path instead of by the kernel: names of glibc's and musl's.
-fn is_loader(exec: &Exec) -> bool {
-    let name = base_name(&exec.exe);
-    (name.starts_with(b"ld-") || name.starts_with(b"ld.so") || name.starts_with(b"ld64.so"))
-        && name.windows(3).any(|part| part == b".so")
+/// Whether an exec gained privilege without setuid and setgid: through file capabilities.
+fn gains_by_file(exec: &Exec) -> bool {
+    exec.secure && exec.file.mode & 0o6000 == 0
+}
+
+/// The capabilities that the file of an exec gave: root has them without, and ambient ones are kept (capabilities(7)).
+fn granted(exec: &Exec) -> u64 {
+    if gains_by_file(exec) && exec.credentials.euid != 0 {
+        exec.credentials.permitted & !exec.credentials.ambient
+    } else {
+        0
+    }
 }
 
 /// The parts of the executable's path. An anonymous file has a made-up name.
@@ -471,13 +482,5 @@ mod tests {
         assert_eq!(split_image("registry:5000/a/b:1.2@sha256:x"), ("registry:5000/a/b", Some("1.2")));
         assert_eq!(split_image("registry:5000/a"), ("registry:5000/a", None));
         assert_eq!(split_image("nginx:latest"), ("nginx", Some("latest")));
-    }
-
-    #[test]
-    fn loaders_are_known() {
-        let exec = |exe: &str| Exec { exe: exe.as_bytes().to_vec(), ..Exec::default() };
-        assert!(is_loader(&exec("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")));
-        assert!(is_loader(&exec("/lib/ld-musl-x86_64.so.1")) && is_loader(&exec("/usr/bin/ld.so")));
-        assert!(!is_loader(&exec("/usr/bin/ld")) && !is_loader(&exec("/usr/bin/ld-gold")));
     }
 }

@@ -54,6 +54,8 @@ pub struct Finding {
     pub threat_source: Vec<ThreatSource>,
     /// The rule's name.
     pub rule: String,
+    /// The entry of trusted ones that lowered its severity.
+    pub trusted: Option<String>,
     /// The rule's output.
     pub message: String,
     /// What was found, by name.
@@ -79,6 +81,7 @@ impl Finding {
             ms_threat_matrix: rule.ms_threat_matrix.clone(),
             threat_source: rule.threat_source.clone(),
             rule: rule.name.clone(),
+            trusted: None,
             message: rule.output.render(facts),
             evidence: evidence(rule, facts),
         }

@@ -4,9 +4,11 @@ pub mod action_facts;
 pub mod contract;
 pub mod facts;
 mod finding;
+pub mod fold;
 mod hosts;
 mod lookalike;
 pub mod rules;
+pub mod trust;
 
 pub use finding::{Finding, Judge};
 
@@ -15,11 +17,13 @@ use contract::ContractJudge;
 pub use contract::HostStanding;
 use facts::{Buffers, EventFacts};
 use rules::{Matches, RuleSet};
+use trust::Trust;
 
 /// All judges.
 pub struct Judges {
     rules: RuleSet,
     contract: ContractJudge,
+    trust: Trust,
     node: String,
     buffers: Buffers,
     matches: Matches,
@@ -27,9 +31,10 @@ pub struct Judges {
 
 impl Judges {
     /// Judges with these rules, on a node whose own processes stand there.
-    pub fn new(rules: RuleSet, node: &str, host: HostStanding) -> Self {
+    pub fn new(rules: RuleSet, trust: Trust, node: &str, host: HostStanding) -> Self {
         Self {
             rules,
+            trust,
             contract: ContractJudge::new(host),
             node: node.to_owned(),
             buffers: Buffers::default(),
@@ -47,8 +52,16 @@ impl Judges {
         let facts = EventFacts::new(attributed, breaches, &self.node, &mut self.buffers);
         self.rules.judge(kind, &facts, &mut self.matches);
         for &index in &self.matches.rules {
-            found(Finding::of_rule(self.rules.rule(index), &facts));
+            let finding = Finding::of_rule(self.rules.rule(index), &facts);
+            if let Some(finding) = self.trust.apply(finding, attributed) {
+                found(finding);
+            }
         }
+    }
+
+    /// What is legitimate by identity.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The rules.

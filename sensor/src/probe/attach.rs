@@ -1,12 +1,15 @@
 //! The attach ladder: for each hook the ways in, tried in their order, and which one holds on this kernel.
 
-use aya::programs::{BtfTracePoint, FEntry, KProbe, Lsm, Program, ProgramError};
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::programs::{BtfTracePoint, FEntry, KProbe, Lsm, Program, ProgramError, ProgramFd};
 use aya::{Btf, Ebpf};
 use clap::ValueEnum;
-use sensor_ebpf::abi::{ARGUMENT_SOURCES, EventKind, MISSING};
+use sensor_ebpf::abi::{ARGUMENT_SOURCES, EventKind, MISSING, RingClass};
 
-use super::hooks::{HOOKS, Hook, Way};
+use super::hooks::{EXEC_AGAIN, HOOKS, Hook, Way};
 use super::offsets::ResolvedOffsets;
+use super::system_call::SystemCalls;
 
 /// A way into a hook, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +22,8 @@ pub enum Rung {
     Fentry,
     /// Breakpoint or ftrace at a function's entry: more per hit.
     Kprobe,
+    /// The return of a system call: costs every system call, and sees neither what io_uring does nor what is refused.
+    SystemCall,
 }
 
 impl Rung {
@@ -29,6 +34,7 @@ impl Rung {
             Self::Lsm => "lsm",
             Self::Fentry => "fentry",
             Self::Kprobe => "kprobe",
+            Self::SystemCall => "system_call",
         }
     }
 }
@@ -45,7 +51,7 @@ pub enum Ladder {
     Fentry,
     /// Function entry by breakpoint or ftrace.
     Kprobe,
-    /// Tracepoints.
+    /// Tracepoints, those of system calls among them.
     Tracepoint,
 }
 
@@ -56,6 +62,7 @@ impl Ladder {
             Rung::Lsm => self == Self::Lsm,
             Rung::Fentry => matches!(self, Self::Auto | Self::Lsm | Self::Fentry),
             Rung::Kprobe => matches!(self, Self::Auto | Self::Kprobe),
+            Rung::SystemCall => matches!(self, Self::Auto | Self::Tracepoint),
         }
     }
 }
@@ -88,10 +95,25 @@ pub struct HookReport {
     pub passed_over: String,
 }
 
-/// Attaches every hook that this kernel allows; a hook that cannot be attached never stops the others.
-pub fn attach_all(ebpf: &mut Ebpf, btf: &Btf, offsets: &ResolvedOffsets, ladder: Ladder) -> Vec<HookReport> {
-    let mut kernel = Kernel { ebpf, btf, offsets, lsm: lsm_is_active(), refused: Vec::new() };
-    HOOKS.iter().map(|hook| kernel.climb(hook, ladder)).collect()
+/// Attaches every hook that this kernel allows, [`EXEC_AGAIN`] only where it needs that one; a hook that cannot be attached
+/// never stops the others.
+pub fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    offsets: &ResolvedOffsets,
+    ladder: Ladder,
+    exec_again: bool,
+) -> Vec<HookReport> {
+    let mut kernel = Kernel {
+        ebpf,
+        btf,
+        offsets,
+        lsm: lsm_is_active(),
+        refused: Vec::new(),
+        system_calls: SystemCalls::default(),
+    };
+    let wanted = HOOKS.iter().filter(|hook| exec_again || hook.name != EXEC_AGAIN);
+    wanted.map(|hook| kernel.climb(hook, ladder)).collect()
 }
 
 struct Kernel<'a> {
@@ -101,6 +123,7 @@ struct Kernel<'a> {
     lsm: bool,
     /// Rungs that this kernel refuses to everybody, with the reason: they are not tried again for each hook.
     refused: Vec<(Rung, String)>,
+    system_calls: SystemCalls,
 }
 
 impl Kernel<'_> {
@@ -133,8 +156,10 @@ impl Kernel<'_> {
     fn first_that_holds(&mut self, hook: &'static Hook, ladder: Ladder) -> HookReport {
         let (name, kind) = (hook.name, hook.kind);
         let mut reasons = Vec::new();
-        for way in hook.ways.iter().filter(|way| ladder.allows(way.rung)) {
-            match self.attach(way) {
+        // A forced rung concerns hooks on actions.
+        let is_lineage = hook.kind.class() == RingClass::Lineage;
+        for way in hook.ways.iter().filter(|way| is_lineage || ladder.allows(way.rung)) {
+            match self.attach(way, ladder) {
                 Ok((target, program)) => {
                     let attached = AttachedHook { name, kind, rung: way.rung, program };
                     return HookReport {
@@ -166,7 +191,7 @@ impl Kernel<'_> {
     }
 
     /// Gives the target that took the program, and the program's descriptor.
-    fn attach(&mut self, way: &'static Way) -> Result<(&'static str, i32), String> {
+    fn attach(&mut self, way: &'static Way, ladder: Ladder) -> Result<(&'static str, i32), String> {
         if way.rung == Rung::Lsm && !self.lsm {
             return Err("`bpf` is not among the active LSMs (/sys/kernel/security/lsm)".to_owned());
         }
@@ -175,6 +200,13 @@ impl Kernel<'_> {
         }
         if let Some((_, reason)) = self.refused.iter().find(|(rung, _)| *rung == way.rung) {
             return Err(reason.clone());
+        }
+        if way.rung == Rung::SystemCall {
+            if self.has_better_ways(ladder) {
+                return Err("costs every system call: taken only where nothing better is allowed".to_owned());
+            }
+            let attached = self.system_calls.attach(self.ebpf, self.btf, way.program, way.target);
+            return attached.map(|program| (way.target, descriptor(program))).map_err(|error| chain(&error));
         }
         let mut last = "no target".to_owned();
         for target in way.target.split('|') {
@@ -192,6 +224,12 @@ impl Kernel<'_> {
             }
         }
         Err(last)
+    }
+
+    /// Whether this kernel has a better rung than system calls for some hook, and may take it.
+    fn has_better_ways(&self, ladder: Ladder) -> bool {
+        let is_refused = |rung| self.refused.iter().any(|(refused, _)| *refused == rung);
+        [Rung::Fentry, Rung::Kprobe].into_iter().any(|rung| ladder.allows(rung) && !is_refused(rung))
     }
 
     /// The first argument that the hook's function lacks on this kernel.
@@ -233,8 +271,14 @@ fn attach_to(program: &mut Program, way: &Way, target: &str, btf: &Btf) -> Resul
             }
             program.attach(target, 0)?;
         }
+        // They share one tracepoint, see `SystemCalls`.
+        Rung::SystemCall => return Err(ProgramError::UnexpectedProgramType),
     }
-    Ok(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(program.fd()?)))
+    Ok(descriptor(program.fd()?))
+}
+
+fn descriptor(program: &ProgramFd) -> i32 {
+    program.as_fd().as_raw_fd()
 }
 
 /// Whether an error says that this kernel has a rung for nobody: trampolines that are not permitted although tracepoints

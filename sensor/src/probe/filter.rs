@@ -1,29 +1,82 @@
-//! What the filters in the kernel decide by: processes of containers, and inodes whose opens are always told.
+//! What the filters in the kernel decide by: processes of containers, inodes whose opens are always told, and the watch lists.
+//!
+//! Whoever may use bpf(2) on the node may change these maps. So the lists are kept here too, and put right from time to time.
 
-use aya::Ebpf;
+use std::net::IpAddr;
+
 use aya::maps::{HashMap, MapData, MapError};
-use sensor_ebpf::abi::InodeKey;
+use aya::{Ebpf, Pod};
+use sensor_ebpf::abi::{DestinationKey, InodeKey, NameKey};
 
 use super::load::LoadError;
 
 /// [`InodeKey`] as the map takes it: inode number, then device.
 type InodeWords = [u64; 2];
+/// [`NameKey`] as the map takes it.
+type NameWords = [u64; 4];
+/// [`DestinationKey`] as the map takes it: the address, then the port.
+type DestinationWords = [u64; 3];
+
+/// A list in the kernel, and what it must hold.
+struct List<K: Pod> {
+    map: HashMap<MapData, K, u32>,
+    wanted: foldhash::HashMap<K, u32>,
+}
+
+impl<K: Pod + std::hash::Hash + Eq> List<K> {
+    fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, LoadError> {
+        let map = ebpf.take_map(name).ok_or(LoadError::NoMap(name))?;
+        let map = HashMap::try_from(map).map_err(|error| LoadError::Map(name, error))?;
+        Ok(Self { map, wanted: foldhash::HashMap::default() })
+    }
+
+    /// Puts an entry in; 0 takes it out.
+    fn set(&mut self, key: K, value: u32) -> Result<(), MapError> {
+        if value == 0 {
+            self.wanted.remove(&key);
+            // One that was not there needs no removing.
+            let _ = self.map.remove(&key);
+            return Ok(());
+        }
+        self.map.insert(key, value, 0)?;
+        self.wanted.insert(key, value);
+        Ok(())
+    }
+
+    /// Puts right what others changed; gives how many entries that were.
+    fn restore(&mut self) -> usize {
+        let Self { map, wanted } = self;
+        let changed = wanted.iter().filter(|(key, value)| map.get(*key, 0).ok() != Some(**value));
+        let changed: Vec<(K, u32)> = changed.map(|(key, value)| (*key, *value)).collect();
+        for (key, value) in &changed {
+            // Without room there is nothing more to do; it is counted as changed the next time too.
+            let _ = map.insert(key, value, 0);
+        }
+        changed.len()
+    }
+}
 
 /// The filter maps.
 pub struct Filter {
     contained: HashMap<MapData, u32, u32>,
-    watched: HashMap<MapData, InodeWords, u32>,
+    watched: List<InodeWords>,
+    names: List<NameWords>,
+    places: List<InodeWords>,
+    destinations: List<DestinationWords>,
 }
 
 impl Filter {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         const { assert!(size_of::<InodeKey>() == size_of::<InodeWords>()) };
-        let mut map = |name: &'static str| ebpf.take_map(name).ok_or(LoadError::NoMap(name));
-        let contained = map("CONTAINED")?;
-        let watched = map("WATCHED_INODES")?;
+        const { assert!(size_of::<NameKey>() == size_of::<NameWords>()) };
+        const { assert!(size_of::<DestinationKey>() == size_of::<DestinationWords>()) };
+        let contained = ebpf.take_map("CONTAINED").ok_or(LoadError::NoMap("CONTAINED"))?;
         Ok(Self {
             contained: HashMap::try_from(contained).map_err(|error| LoadError::Map("CONTAINED", error))?,
-            watched: HashMap::try_from(watched).map_err(|error| LoadError::Map("WATCHED_INODES", error))?,
+            watched: List::take(ebpf, "WATCHED_INODES")?,
+            names: List::take(ebpf, "WATCHED_NAMES")?,
+            places: List::take(ebpf, "WATCHED_PLACES")?,
+            destinations: List::take(ebpf, "WATCHED_DESTINATIONS")?,
         })
     }
 
@@ -40,6 +93,42 @@ impl Filter {
     /// # Errors
     /// If the map is full.
     pub fn watch(&mut self, device: u32, inode: u64) -> Result<(), MapError> {
-        self.watched.insert([inode, u64::from(device)], 1, 0)
+        self.watched.set([inode, u64::from(device)], 1)
+    }
+
+    /// Watches a name: operations of its mask on files that have it are told.
+    ///
+    /// # Errors
+    /// If the map is full.
+    pub fn watch_name(&mut self, key: NameKey, mask: u32) -> Result<(), MapError> {
+        self.names.set(key.words, mask)
+    }
+
+    /// Watches a file or folder of the node by its mask; 0 ends that.
+    ///
+    /// # Errors
+    /// If the map is full.
+    pub fn watch_place(&mut self, device: u32, inode: u64, mask: u32) -> Result<(), MapError> {
+        self.places.set([inode, u64::from(device)], mask)
+    }
+
+    /// Watches connections of containers to an address, to a port of any address, or to both.
+    ///
+    /// # Errors
+    /// If the map is full.
+    pub fn watch_destination(&mut self, address: Option<IpAddr>, port: Option<u16>) -> Result<(), MapError> {
+        let bytes = match address {
+            Some(IpAddr::V4(address)) => address.to_ipv6_mapped().octets(),
+            Some(IpAddr::V6(address)) => address.octets(),
+            None => [0; 16],
+        };
+        let (first, second) = bytes.split_at(8);
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        self.destinations.set([word(first), word(second), u64::from(port.unwrap_or(0))], 1)
+    }
+
+    /// Puts right what others changed of the lists; gives how many entries that were.
+    pub fn restore(&mut self) -> usize {
+        self.watched.restore() + self.names.restore() + self.places.restore() + self.destinations.restore()
     }
 }

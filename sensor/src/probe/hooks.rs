@@ -24,7 +24,7 @@ pub struct Way {
     pub rung: Rung,
     /// Program in the object.
     pub program: &'static str,
-    /// Tracepoint, LSM hook, function or system call; alternatives separated by `|`.
+    /// Tracepoint, LSM hook or function; alternatives separated by `|`. Of system calls all, see `SystemCalls::attach`.
     pub target: &'static str,
     /// The function whose parameters are checked, where it is not the target.
     pub function: Option<&'static str>,
@@ -46,6 +46,10 @@ const fn kprobe(program: &'static str, target: &'static str) -> Way {
     Way { rung: Rung::Kprobe, program, target, function: None }
 }
 
+const fn system_call(program: &'static str, target: &'static str) -> Way {
+    Way { rung: Rung::SystemCall, program, target, function: None }
+}
+
 const LIFE: &[&str] = &["task_struct.tgid", "task_struct.start_boottime"];
 const CGROUP: &[&str] = &["cgroup.", "cgroup_root.", "kernfs_node."];
 const FILE: &[&str] =
@@ -55,6 +59,9 @@ const PATH: &[&str] =
 const ENTRY: &[&str] = &["task_struct.tgid", "task_struct.start_boottime", "inode.i_ino", "dentry."];
 const SUPERBLOCK: &[&str] =
     &["task_struct.tgid", "task_struct.start_boottime", "super_block.", "file_system_type.", "dentry."];
+
+/// Tells execs whose tracepoint the kernel skipped; there is such a hook only where that can happen.
+pub const EXEC_AGAIN: &str = "exec_again";
 
 /// All hooks. Exit comes before fork and exec, so that no process is seen to start whose end would be missed.
 pub const HOOKS: &[Hook] = &[
@@ -100,6 +107,12 @@ pub const HOOKS: &[Hook] = &[
         ],
     },
     Hook {
+        name: EXEC_AGAIN,
+        kind: EventKind::Exec,
+        ways: &[kprobe("exec_again", "free_bprm")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "linux_binprm.", "file.", "mm_struct."],
+    },
+    Hook {
         name: "cgroup_move",
         kind: EventKind::CgroupMove,
         ways: &[tracepoint("cgroup_move", "cgroup_attach_task")],
@@ -112,6 +125,10 @@ pub const HOOKS: &[Hook] = &[
             lsm("file_open_lsm", "file_open", "security_file_open"),
             fentry("file_open_fentry", "security_file_open"),
             kprobe("file_open_kprobe", "security_file_open"),
+            system_call(
+                "open_system_call|handle_open_system_call",
+                "open openat openat2 creat|open_by_handle_at",
+            ),
         ],
         needs: FILE,
     },
@@ -121,6 +138,7 @@ pub const HOOKS: &[Hook] = &[
         ways: &[
             fentry("namespace_switch_fentry", "switch_task_namespaces"),
             kprobe("namespace_switch_kprobe", "switch_task_namespaces"),
+            system_call("setns_system_call|unshare_system_call", "setns|unshare"),
         ],
         needs: &["task_struct.tgid", "task_struct.start_boottime", "task_struct.nsproxy", "nsproxy.mnt_ns"],
     },
@@ -140,6 +158,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("ptrace_access_lsm", "ptrace_access_check", "security_ptrace_access_check"),
             fentry("ptrace_access_fentry", "security_ptrace_access_check"),
             kprobe("ptrace_access_kprobe", "security_ptrace_access_check"),
+            system_call("ptrace_system_call", "ptrace"),
         ],
         needs: LIFE,
     },
@@ -150,6 +169,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("superblock_lsm", "sb_set_mnt_opts", "security_sb_set_mnt_opts"),
             fentry("superblock_fentry", "security_sb_set_mnt_opts"),
             kprobe("superblock_kprobe", "security_sb_set_mnt_opts"),
+            system_call("mount_system_call|fsmount_system_call", "mount|fsmount"),
         ],
         needs: SUPERBLOCK,
     },
@@ -160,6 +180,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("mount_lsm", "sb_mount", "security_sb_mount"),
             fentry("mount_fentry", "security_sb_mount"),
             kprobe("mount_kprobe", "security_sb_mount"),
+            system_call("mount_system_call", "mount"),
         ],
         needs: PATH,
     },
@@ -170,6 +191,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("move_mount_lsm", "move_mount", "security_move_mount"),
             fentry("move_mount_fentry", "security_move_mount"),
             kprobe("move_mount_kprobe", "security_move_mount"),
+            system_call("move_mount_system_call", "move_mount"),
         ],
         needs: SUPERBLOCK,
     },
@@ -180,6 +202,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("pivot_root_lsm", "sb_pivotroot", "security_sb_pivotroot"),
             fentry("pivot_root_fentry", "security_sb_pivotroot"),
             kprobe("pivot_root_kprobe", "security_sb_pivotroot"),
+            system_call("pivot_root_system_call", "pivot_root"),
         ],
         needs: PATH,
     },
@@ -190,6 +213,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("chroot_lsm", "path_chroot", "security_path_chroot"),
             fentry("chroot_fentry", "security_path_chroot"),
             kprobe("chroot_kprobe", "security_path_chroot"),
+            system_call("chroot_system_call", "chroot"),
         ],
         needs: PATH,
     },
@@ -200,6 +224,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("device_node_lsm", "path_mknod", "security_path_mknod"),
             fentry("device_node_fentry", "security_path_mknod"),
             kprobe("device_node_kprobe", "security_path_mknod"),
+            system_call("mknod_system_call|mknodat_system_call", "mknod|mknodat"),
         ],
         needs: PATH,
     },
@@ -210,6 +235,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("user_namespace_create_lsm", "userns_create", "security_create_user_ns|create_user_ns"),
             fentry("user_namespace_create_fentry", "security_create_user_ns|create_user_ns"),
             kprobe("user_namespace_create_kprobe", "security_create_user_ns|create_user_ns"),
+            system_call("unshare_system_call|clone_system_call", "unshare|clone clone3"),
         ],
         needs: LIFE,
     },
@@ -235,6 +261,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("module_file_lsm", "kernel_read_file", "security_kernel_read_file"),
             fentry("module_file_fentry", "security_kernel_read_file"),
             kprobe("module_file_kprobe", "security_kernel_read_file"),
+            system_call("module_file_system_call", "finit_module kexec_file_load"),
         ],
         needs: FILE,
     },
@@ -245,6 +272,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("module_memory_lsm", "kernel_load_data", "security_kernel_load_data"),
             fentry("module_memory_fentry", "security_kernel_load_data"),
             kprobe("module_memory_kprobe", "security_kernel_load_data"),
+            system_call("module_memory_system_call", "init_module kexec_load"),
         ],
         needs: LIFE,
     },
@@ -255,6 +283,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("perf_event_open_lsm", "perf_event_open", "security_perf_event_open"),
             fentry("perf_event_open_fentry", "security_perf_event_open"),
             kprobe("perf_event_open_kprobe", "security_perf_event_open"),
+            system_call("perf_event_open_system_call", "perf_event_open"),
         ],
         needs: LIFE,
     },
@@ -265,6 +294,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("anonymous_inode_lsm", "inode_init_security_anon", "security_inode_init_security_anon"),
             fentry("anonymous_inode_fentry", "security_inode_init_security_anon"),
             kprobe("anonymous_inode_kprobe", "security_inode_init_security_anon"),
+            system_call("anonymous_inode_system_call", "userfaultfd io_uring_setup"),
         ],
         needs: &["task_struct.tgid", "task_struct.start_boottime", "qstr.name"],
     },
@@ -275,6 +305,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("socket_create_lsm", "socket_create", "security_socket_create"),
             fentry("socket_create_fentry", "security_socket_create"),
             kprobe("socket_create_kprobe", "security_socket_create"),
+            system_call("socket_create_system_call", "socket"),
         ],
         needs: LIFE,
     },
@@ -285,6 +316,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("unix_connect_lsm", "unix_stream_connect", "security_unix_stream_connect"),
             fentry("unix_connect_fentry", "security_unix_stream_connect"),
             kprobe("unix_connect_kprobe", "security_unix_stream_connect"),
+            system_call("unix_connect_system_call", "connect"),
         ],
         needs: &[
             "task_struct.tgid",
@@ -302,6 +334,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("socket_listen_lsm", "socket_listen", "security_socket_listen"),
             fentry("socket_listen_fentry", "security_socket_listen"),
             kprobe("socket_listen_kprobe", "security_socket_listen"),
+            system_call("socket_listen_system_call", "listen"),
         ],
         needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.", "sock."],
     },
@@ -312,8 +345,127 @@ pub const HOOKS: &[Hook] = &[
             lsm("socket_bind_lsm", "socket_bind", "security_socket_bind"),
             fentry("socket_bind_fentry", "security_socket_bind"),
             kprobe("socket_bind_kprobe", "security_socket_bind"),
+            system_call("socket_bind_system_call", "bind"),
         ],
         needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.", "sock.__sk_common.skc_family"],
+    },
+    Hook {
+        name: "socket_connect",
+        kind: EventKind::SocketConnect,
+        ways: &[
+            lsm("socket_connect_lsm", "socket_connect", "security_socket_connect"),
+            fentry("socket_connect_fentry", "security_socket_connect"),
+            kprobe("socket_connect_kprobe", "security_socket_connect"),
+            system_call("unix_connect_system_call", "connect"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "socket.type"],
+    },
+    Hook {
+        name: "socket_send",
+        kind: EventKind::SocketSend,
+        ways: &[
+            lsm("socket_send_lsm", "socket_sendmsg", "security_socket_sendmsg"),
+            fentry("socket_send_fentry", "security_socket_sendmsg"),
+            kprobe("socket_send_kprobe", "security_socket_sendmsg"),
+        ],
+        needs: &[
+            "task_struct.tgid",
+            "task_struct.start_boottime",
+            "socket.",
+            "sock.__sk_common.skc_family",
+            "sock.__sk_common.skc_dport",
+            "tcp_sock.",
+            "msghdr.",
+            "iov_iter.",
+            "iovec.",
+        ],
+    },
+    Hook {
+        name: "connection_failure",
+        kind: EventKind::SocketConnect,
+        ways: &[tracepoint("connection_failure", "inet_sock_set_state")],
+        needs: &["sock.__sk_common.skc_family", "sock.__sk_common.skc_daddr", "sock.__sk_common.skc_dport"],
+    },
+    Hook {
+        name: "signal",
+        kind: EventKind::Signal,
+        ways: &[
+            lsm("signal_lsm", "task_kill", "security_task_kill"),
+            fentry("signal_fentry", "security_task_kill"),
+            kprobe("signal_kprobe", "security_task_kill"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "command_change",
+        kind: EventKind::CommandChange,
+        ways: &[tracepoint("command_change", "task_rename")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "mm_struct.exe_file"],
+    },
+    Hook {
+        name: "clock_change",
+        kind: EventKind::ClockChange,
+        ways: &[
+            lsm("clock_change_lsm", "settime", "security_settime64"),
+            fentry("clock_change_fentry", "security_settime64"),
+            kprobe("clock_change_kprobe", "security_settime64"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "clock_offset",
+        kind: EventKind::ClockChange,
+        ways: &[fentry("clock_offset_fentry", "do_adjtimex"), kprobe("clock_offset_kprobe", "do_adjtimex")],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "__kernel_timex."],
+    },
+    Hook {
+        name: "netlink_send",
+        kind: EventKind::FilterChange,
+        ways: &[
+            lsm("netlink_send_lsm", "netlink_send", "security_netlink_send"),
+            fentry("netlink_send_fentry", "security_netlink_send"),
+            kprobe("netlink_send_kprobe", "security_netlink_send"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "sock.sk_protocol", "sk_buff."],
+    },
+    Hook {
+        name: "socket_option",
+        kind: EventKind::FilterChange,
+        ways: &[
+            lsm("socket_option_lsm", "socket_setsockopt", "security_socket_setsockopt"),
+            fentry("socket_option_fentry", "security_socket_setsockopt"),
+            kprobe("socket_option_kprobe", "security_socket_setsockopt"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "key_access",
+        kind: EventKind::KeyAccess,
+        ways: &[
+            lsm("key_access_lsm", "key_permission", "security_key_permission"),
+            fentry("key_access_fentry", "security_key_permission"),
+            kprobe("key_access_kprobe", "security_key_permission"),
+        ],
+        needs: LIFE,
+    },
+    Hook {
+        name: "file_flags",
+        kind: EventKind::FileAttribute,
+        ways: &[
+            fentry("file_flags_fentry", "vfs_fileattr_set"),
+            kprobe("file_flags_kprobe", "vfs_fileattr_set"),
+        ],
+        needs: &["task_struct.tgid", "task_struct.start_boottime", "inode.i_flags", "dentry."],
+    },
+    Hook {
+        name: "limit_change",
+        kind: EventKind::LimitChange,
+        ways: &[
+            lsm("limit_change_lsm", "task_setrlimit", "security_task_setrlimit"),
+            fentry("limit_change_fentry", "security_task_setrlimit"),
+            kprobe("limit_change_kprobe", "security_task_setrlimit"),
+        ],
+        needs: LIFE,
     },
     Hook {
         name: "power_control",
@@ -327,7 +479,11 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         name: "terminal_input",
         kind: EventKind::TerminalInput,
-        ways: &[fentry("terminal_input_fentry", "tty_ioctl"), kprobe("terminal_input_kprobe", "tty_ioctl")],
+        ways: &[
+            fentry("terminal_input_fentry", "tty_ioctl"),
+            kprobe("terminal_input_kprobe", "tty_ioctl"),
+            system_call("terminal_input_system_call", "ioctl"),
+        ],
         needs: FILE,
     },
     Hook {
@@ -337,6 +493,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("filesystem_parameter_lsm", "fs_context_parse_param", "security_fs_context_parse_param"),
             fentry("filesystem_parameter_fentry", "security_fs_context_parse_param"),
             kprobe("filesystem_parameter_kprobe", "security_fs_context_parse_param"),
+            system_call("fsconfig_system_call", "fsconfig"),
         ],
         needs: &["task_struct.tgid", "task_struct.start_boottime", "fs_context.", "user_namespace.level"],
     },
@@ -347,8 +504,18 @@ pub const HOOKS: &[Hook] = &[
             lsm("kernel_log_lsm", "syslog", "security_syslog"),
             fentry("kernel_log_fentry", "security_syslog"),
             kprobe("kernel_log_kprobe", "security_syslog"),
+            system_call("kernel_log_system_call", "syslog"),
         ],
         needs: LIFE,
+    },
+    Hook {
+        name: "file_map",
+        kind: EventKind::FileMap,
+        ways: &[
+            fentry("file_map_fentry", "security_mmap_file"),
+            kprobe("file_map_kprobe", "security_mmap_file"),
+        ],
+        needs: FILE,
     },
     Hook {
         name: "handle_open",
@@ -356,6 +523,7 @@ pub const HOOKS: &[Hook] = &[
         ways: &[
             fentry("handle_open_fentry", "do_handle_open"),
             kprobe("handle_open_kprobe", "do_handle_open"),
+            system_call("handle_open_system_call", "open_by_handle_at"),
         ],
         needs: &[
             "task_struct.tgid",
@@ -466,15 +634,43 @@ pub const HOOKS: &[Hook] = &[
         needs: PATH,
     },
     Hook {
+        name: "make_folder",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("make_folder_lsm", "path_mkdir", "security_path_mkdir"),
+            fentry("make_folder_fentry", "security_path_mkdir"),
+            kprobe("make_folder_kprobe", "security_path_mkdir"),
+        ],
+        needs: PATH,
+    },
+    Hook {
+        name: "remove_folder",
+        kind: EventKind::FileName,
+        ways: &[
+            lsm("remove_folder_lsm", "path_rmdir", "security_path_rmdir"),
+            fentry("remove_folder_fentry", "security_path_rmdir"),
+            kprobe("remove_folder_kprobe", "security_path_rmdir"),
+        ],
+        needs: PATH,
+    },
+    Hook {
         name: "working_folder",
         kind: EventKind::WorkingFolder,
-        ways: &[fentry("working_folder_fentry", "set_fs_pwd"), kprobe("working_folder_kprobe", "set_fs_pwd")],
+        ways: &[
+            fentry("working_folder_fentry", "set_fs_pwd"),
+            kprobe("working_folder_kprobe", "set_fs_pwd"),
+            system_call("working_folder_system_call", "chdir fchdir"),
+        ],
         needs: PATH,
     },
     Hook {
         name: "bind_mount",
         kind: EventKind::BindMount,
-        ways: &[fentry("bind_mount_fentry", "clone_mnt"), kprobe("bind_mount_kprobe", "clone_mnt")],
+        ways: &[
+            fentry("bind_mount_fentry", "clone_mnt"),
+            kprobe("bind_mount_kprobe", "clone_mnt"),
+            system_call("mount_system_call", "mount"),
+        ],
         needs: PATH,
     },
     Hook {
@@ -483,13 +679,18 @@ pub const HOOKS: &[Hook] = &[
         ways: &[
             fentry("splice_fentry", "splice_file_to_pipe|do_splice"),
             kprobe("splice_kprobe", "splice_file_to_pipe|do_splice"),
+            system_call("splice_system_call", "splice"),
         ],
         needs: FILE,
     },
     Hook {
         name: "sendfile",
         kind: EventKind::Splice,
-        ways: &[fentry("sendfile_fentry", "do_splice_direct"), kprobe("sendfile_kprobe", "do_splice_direct")],
+        ways: &[
+            fentry("sendfile_fentry", "do_splice_direct"),
+            kprobe("sendfile_kprobe", "do_splice_direct"),
+            system_call("sendfile_system_call", "sendfile sendfile64"),
+        ],
         needs: FILE,
     },
     // Last, so that it does not see the sensor's own programs.
@@ -500,6 +701,7 @@ pub const HOOKS: &[Hook] = &[
             lsm("bpf_lsm", "bpf", "security_bpf"),
             fentry("bpf_fentry", "security_bpf"),
             kprobe("bpf_kprobe", "security_bpf"),
+            system_call("bpf_system_call", "bpf"),
         ],
         needs: LIFE,
     },

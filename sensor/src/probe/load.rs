@@ -11,6 +11,7 @@ use super::filter::Filter;
 use super::object::{self, ObjectError};
 use super::offsets;
 use super::ring::{Ring, Rings, Wake};
+use crate::clock::Clock;
 
 /// Bytes of each ring, as in the object.
 const RING_BYTES: usize = 4 * 1024 * 1024;
@@ -95,6 +96,7 @@ impl Probe {
         let offsets = offsets::resolve()?;
         let btf = Btf::from_sys_fs()?;
         let slots = aya::util::nr_cpus().map(|count| count as u32).unwrap_or(1).max(possible_cpus());
+        let exec_again = preempts_tracepoints();
         let built = Settings::BUILT;
         let settings: [u32; size_of::<Settings>() / 4] = [
             built.abi_version,
@@ -103,13 +105,15 @@ impl Probe {
             built.action_record_size,
             slots,
             options.host.mount,
+            u32::from(exec_again),
+            boot_epoch(),
         ];
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global("OFFSETS", offsets.values.as_slice(), true)
             .override_global("ARGUMENTS", offsets.arguments.as_slice(), true)
             .override_global("SETTINGS", settings.as_slice(), true)
-            .map_max_entries("EXEC_SCRATCH", slots)
+            .map_max_entries("EXEC_SCRATCH", slots * (1 + u32::from(exec_again)))
             .map_max_entries("CGROUP_SCRATCH", slots)
             .map_max_entries("ACTION_SCRATCH", slots * ACTION_SLOTS_PER_CPU)
             .load(bytes)?;
@@ -120,11 +124,11 @@ impl Probe {
             let ring = RingBuf::try_from(map).map_err(|error| LoadError::Map(name, error))?;
             Ok::<_, LoadError>(Ring::new(ring, RING_BYTES))
         };
-        let rings = Rings::new(ring("LINEAGE")?, ring("CRITICAL")?, wake.clone());
+        let rings = Rings::new([ring("LINEAGE")?, ring("CRITICAL")?, ring("BULK")?], wake.clone());
         let filter = Filter::new(&mut ebpf)?;
         let counters = ebpf.take_map("COUNTERS").ok_or(LoadError::NoMap("COUNTERS"))?;
         let counters = PerCpuArray::try_from(counters).map_err(|error| LoadError::Map("COUNTERS", error))?;
-        let hooks = attach_all(&mut ebpf, &btf, &offsets, options.ladder);
+        let hooks = attach_all(&mut ebpf, &btf, &offsets, options.ladder, exec_again);
         let attached: Vec<AttachedHook> = hooks.iter().filter_map(|hook| hook.result.clone().ok()).collect();
         if attached.is_empty() {
             let mut reasons = hooks.iter().filter_map(|hook| hook.result.as_ref().err());
@@ -143,9 +147,39 @@ impl Probe {
     }
 }
 
+/// When the node booted, in seconds since 1970.
+fn boot_epoch() -> u32 {
+    Clock::new().epoch_seconds(0).max(0) as u32
+}
+
+/// Whether this kernel runs the programs of tracepoints with preemption: since 7.0, unless it was built without any. Where it
+/// is not so the hook `exec_again` would have nothing to do.
+fn preempts_tracepoints() -> bool {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    read("version").contains("PREEMPT") && series(&read("osrelease")) >= (6, 19)
+}
+
+/// `(6, 12)` of `6.12.117+deb12-cloud-amd64`.
+fn series(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Scratch slots are indexed by CPU number, so the highest possible number counts, not how many are online.
 fn possible_cpus() -> u32 {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     let last = text.trim().rsplit(['-', ',']).next().and_then(|number| number.parse::<u32>().ok());
     last.map_or(1, |number| number + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_of_a_release() {
+        assert_eq!(series("6.12.117+deb12-cloud-amd64"), (6, 12));
+        assert_eq!(series("7.2.13+deb14-cloud-amd64\n"), (7, 2));
+        assert_eq!(series("nonsense"), (0, 0));
+    }
 }

@@ -9,6 +9,8 @@ pub mod load;
 pub mod object;
 pub mod offsets;
 pub mod ring;
+mod system_call;
+pub mod watch_list;
 
 pub use attach::{AttachedHook, HookReport, Ladder, Rung};
 pub use counters::KernelCounters;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
+use sensor_ebpf::abi::RingClass;
 
 /// Where the time stands in a record's header.
 const HEADER_TIME: usize = std::mem::offset_of!(sensor_ebpf::abi::Header, time);
@@ -90,16 +91,24 @@ impl Ring {
 
 /// All rings, read in the order of time.
 pub struct Rings {
-    /// Life of processes and cgroups.
-    pub lineage: Ring,
-    /// Actions.
-    pub critical: Ring,
+    /// Life of processes and cgroups; rare actions; those that come in numbers. Of records of the same time the first
+    /// ring's goes first.
+    rings: [Ring; 3],
     wake: Wake,
 }
 
 impl Rings {
-    pub(super) fn new(lineage: Ring, critical: Ring, wake: Wake) -> Self {
-        Self { lineage, critical, wake }
+    /// The rings of the classes lineage, critical and bulk.
+    pub(super) fn new(rings: [Ring; 3], wake: Wake) -> Self {
+        Self { rings, wake }
+    }
+
+    /// Each ring with the name of its class.
+    pub fn named(&mut self) -> impl Iterator<Item = (&'static str, &mut Ring)> {
+        [RingClass::Lineage, RingClass::Critical, RingClass::Bulk]
+            .into_iter()
+            .map(RingClass::name)
+            .zip(&mut self.rings)
     }
 
     /// Hands up to `limit` records to `take`, oldest first; gives how many there were. An action is handed over after
@@ -107,26 +116,30 @@ impl Rings {
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
         let mut records = 0;
         while records < limit {
-            match (self.lineage.peek(), self.critical.peek()) {
-                (None, None) => break,
-                (Some(lineage), Some(critical)) if critical < lineage => self.critical.pass(&mut take),
-                (Some(_), _) => self.lineage.pass(&mut take),
-                (None, Some(_)) => self.critical.pass(&mut take),
-            }
+            let times = self.rings.iter_mut().map(Ring::peek).enumerate();
+            let Some((oldest, _)) =
+                times.filter_map(|(ring, time)| Some((ring, time?))).min_by_key(|(_, time)| *time)
+            else {
+                break;
+            };
+            self.rings[oldest].pass(&mut take);
             records += 1;
         }
-        self.lineage.end_reading();
-        self.critical.end_reading();
+        for ring in &mut self.rings {
+            ring.end_reading();
+        }
         records
     }
 
     /// Waits until there is a record, [`Wake::wake`] is called, or the time is over; true if there is a record.
     pub fn wait(&self, timeout: Duration) -> bool {
         let poll = |descriptor| libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+        let [lineage, critical, bulk] = &self.rings;
         let mut descriptors = [
             poll(self.wake.0.as_raw_fd()),
-            poll(self.lineage.ring.as_raw_fd()),
-            poll(self.critical.ring.as_raw_fd()),
+            poll(lineage.ring.as_raw_fd()),
+            poll(critical.ring.as_raw_fd()),
+            poll(bulk.ring.as_raw_fd()),
         ];
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the array holds three valid entries. An interrupted wait is a short wait.

@@ -15,6 +15,7 @@ pub struct Health {
     hooks_attached: AtomicBool,
     rules_loaded: AtomicBool,
     log_writable: AtomicBool,
+    sees: AtomicBool,
 }
 
 impl Default for Health {
@@ -26,6 +27,7 @@ impl Default for Health {
             hooks_attached: AtomicBool::new(false),
             rules_loaded: AtomicBool::new(false),
             log_writable: AtomicBool::new(true),
+            sees: AtomicBool::new(true),
         }
     }
 }
@@ -52,6 +54,11 @@ impl Health {
         self.log_writable.store(writable, Ordering::Relaxed);
     }
 
+    /// The sensor's own events come through, or do not.
+    pub fn set_sees(&self, sees: bool) {
+        self.sees.store(sees, Ordering::Relaxed);
+    }
+
     /// Time since the last heartbeat; since the start if there was none.
     pub fn heartbeat_age(&self) -> Duration {
         let last = Duration::from_millis(self.heartbeat.load(Ordering::Relaxed));
@@ -69,6 +76,7 @@ impl Health {
             (self.hooks_attached.load(Ordering::Relaxed), "the hooks are not attached"),
             (self.rules_loaded.load(Ordering::Relaxed), "the rules are not loaded"),
             (self.log_writable.load(Ordering::Relaxed), "the event log cannot be written"),
+            (self.sees.load(Ordering::Relaxed), "the sensor's own events do not come through"),
             (self.is_alive(), "the event loop does not move"),
         ];
         reasons.into_iter().filter(|(good, _)| !good).map(|(_, reason)| reason).collect()

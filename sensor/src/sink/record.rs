@@ -65,8 +65,24 @@ pub fn serialise(
     to_json(&record)
 }
 
+/// The record of a finding's repeats, made of the record of the first one: the same content, and how often it came.
+/// `None` if that is no record.
+pub fn repeats(first: &[u8], sequence: u64, count: u64, last_time: &str) -> Option<Vec<u8>> {
+    let mut record: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(first).ok()?;
+    let repeats = serde_json::json!({
+        "count": count,
+        "first_time": record.get("time")?,
+        "last_time": last_time,
+        "first_sequence": record.get("sequence")?,
+    });
+    record.insert("kind".to_owned(), "repeats".into());
+    record.insert("sequence".to_owned(), sequence.into());
+    record.insert("repeats".to_owned(), repeats);
+    serde_json::to_vec(&record).ok()
+}
+
 fn finding_part(finding: &Finding) -> Map<'_> {
-    object! {
+    let mut part = object! {
         "id": finding.id.as_str(),
         "title": finding.title.as_str(),
         "judge": finding.judge.name(),
@@ -78,7 +94,11 @@ fn finding_part(finding: &Finding) -> Map<'_> {
         "rule": finding.rule.as_str(),
         "message": finding.message.as_str(),
         "evidence": Value::Other(&finding.evidence),
+    };
+    if let Some(entry) = &finding.trusted {
+        part.insert("trusted", entry.as_str().into());
     }
+    part
 }
 
 /// A technique with its name and tactics.

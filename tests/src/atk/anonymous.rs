@@ -1,6 +1,7 @@
-//! Execution of files without a name: memfd, `O_TMPFILE`, unlinked, and through a descriptor.
+//! Execution of files without a name: memfd, `O_TMPFILE`, unlinked, and through a descriptor. Their code in a process.
 
 use super::Outcome;
+use super::library::map_executable;
 use super::system::{Vector, c_string, check, execute, owned};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -18,6 +19,12 @@ pub fn memfd_exec(operands: &[OsString]) -> Outcome {
 pub fn memfd_procfd(operands: &[OsString]) -> Outcome {
     let file = memfd(OsStr::new("procfd"), &operands[0])?;
     Err(execute_through_proc(&file, operands))
+}
+
+/// Puts LIBRARY into a memfd NAME and maps it executable: privately as a loader does, or shared as compilers do.
+pub fn map_memory(operands: &[OsString]) -> Outcome {
+    let sharing = if operands[0] == "shared" { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+    map_executable(&memfd(&operands[1], &operands[2])?, sharing)
 }
 
 /// Creates an `O_TMPFILE` file in DIRECTORY, copies BINARY to it and executes it.

@@ -21,10 +21,10 @@ pub fn bpf_load(operands: &[OsString]) -> Outcome {
     attributes[1] = instructions.as_ptr() as u64;
     attributes[2] = license.as_ptr() as u64;
     attributes[6] = u64::from_ne_bytes(*b"atk_prog");
-    // Kernels before 5.11 count programs as locked memory.
+    // Kernels before 5.11 count programs as locked memory; newer ones do not care if it fails.
     let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit outlives the call.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) }.into())?;
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) };
     // SAFETY: the attributes, and what they point to, outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, 5, attributes.as_ptr(), 128) };
     owned(result as libc::c_int)?;
@@ -32,11 +32,14 @@ pub fn bpf_load(operands: &[OsString]) -> Outcome {
     Ok(0)
 }
 
-/// Opens a software performance event: of this process, or of all tasks of a processor.
+/// Opens a software performance event: of what this process does in user space, or of all tasks of a processor.
 pub fn perf(operands: &[OsString]) -> Outcome {
     let (pid, cpu) = if operands[0] == "cpu0" { (-1, 0) } else { (0, -1) };
     let mut attributes = [0_u64; 16];
     attributes[0] = 1 | 128 << 32; // PERF_TYPE_SOFTWARE, size; the config is PERF_COUNT_SW_CPU_CLOCK
+    if pid == 0 {
+        attributes[5] = 1 << 5; // exclude_kernel
+    }
     // SAFETY: the attributes outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_perf_event_open, attributes.as_ptr(), pid, cpu, -1, 0) };
     owned(result as libc::c_int)?;
@@ -44,11 +47,44 @@ pub fn perf(operands: &[OsString]) -> Outcome {
     Ok(0)
 }
 
+/// Makes keys of its own, and describes and reads them and their neighbours by serial number, as who looks for keys does.
+pub fn scan_keys(operands: &[OsString]) -> Outcome {
+    /// `KEYCTL_DESCRIBE` and `KEYCTL_READ` of include/uapi/linux/keyctl.h, and the process's own keyring.
+    const DESCRIBE: libc::c_int = 6;
+    const READ: libc::c_int = 11;
+    const PROCESS_KEYRING: libc::c_int = -2;
+    let count: u32 = number(&operands[0])?;
+    let mut seen = 0;
+    for index in 0..count {
+        let name = c_string(&OsString::from(format!("key{index}")))?;
+        let mut text = [0_u8; 256];
+        // SAFETY: names and payload outlive the calls, and the buffer has the length that is given.
+        unsafe {
+            let key = libc::syscall(
+                libc::SYS_add_key,
+                c"user".as_ptr(),
+                name.as_ptr(),
+                c"secret".as_ptr(),
+                6,
+                PROCESS_KEYRING,
+            );
+            for call in [DESCRIBE, READ] {
+                seen += i32::from(libc::syscall(libc::SYS_keyctl, call, key, text.as_mut_ptr(), 256, 0) > 0);
+            }
+        }
+    }
+    println!("looked {seen}");
+    Ok(0)
+}
+
 /// Creates a userfaultfd of the kind that needs no privilege.
 pub fn userfaultfd(_: &[OsString]) -> Outcome {
     const USER_MODE_ONLY: libc::c_int = 1;
     // SAFETY: the call takes no memory arguments.
-    owned(unsafe { libc::syscall(libc::SYS_userfaultfd, USER_MODE_ONLY) } as libc::c_int)?;
+    let create =
+        |flags: libc::c_int| owned(unsafe { libc::syscall(libc::SYS_userfaultfd, flags) } as libc::c_int);
+    // Before 5.11 there is no such kind, and none needs privilege.
+    create(USER_MODE_ONLY).or_else(|_| create(0))?;
     println!("created");
     Ok(0)
 }
@@ -184,5 +220,25 @@ pub fn uring_open(operands: &[OsString]) -> Outcome {
         }
     }
     println!("opened");
+    Ok(0)
+}
+
+/// Moves the wall clock by SECONDS at once, without setting it to a time; with `slew` little by little.
+pub fn adjust_clock(operands: &[OsString]) -> Outcome {
+    let seconds: f64 = number(&operands[0])?;
+    // SAFETY: zeros are a valid `struct timex`.
+    let mut change: libc::timex = unsafe { std::mem::zeroed() };
+    if operands.get(1).is_some_and(|word| word == "slew") {
+        change.modes = libc::ADJ_OFFSET_SINGLESHOT;
+        change.offset = (seconds * 1e6) as libc::c_long;
+    } else {
+        // The kernel wants microseconds that are not negative.
+        change.modes = libc::ADJ_SETOFFSET;
+        change.time.tv_sec = seconds.floor() as _;
+        change.time.tv_usec = ((seconds - seconds.floor()) * 1e6) as _;
+    }
+    // SAFETY: the structure outlives the call.
+    check(unsafe { libc::adjtimex(&raw mut change) }.into())?;
+    println!("adjusted");
     Ok(0)
 }

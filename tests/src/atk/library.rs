@@ -10,15 +10,19 @@ use std::os::fd::AsRawFd as _;
 /// Copies LIBRARY to TARGET, maps it readable and executable, and prints its first bytes' format.
 pub fn unpack_and_map(operands: &[OsString]) -> Outcome {
     std::fs::copy(&operands[0], &operands[1])?;
-    let file = File::open(&operands[1])?;
+    map_executable(&File::open(&operands[1])?, libc::MAP_PRIVATE)
+}
+
+/// Maps a file readable and executable, and prints its first bytes' format.
+pub fn map_executable(file: &File, sharing: libc::c_int) -> Outcome {
     let length = file.metadata()?.len() as usize;
-    // SAFETY: a new private mapping at an address that the kernel chooses; nothing else is touched.
+    // SAFETY: a new mapping at an address that the kernel chooses; nothing else is touched.
     let address = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
             length,
             libc::PROT_READ | libc::PROT_EXEC,
-            libc::MAP_PRIVATE,
+            sharing,
             file.as_raw_fd(),
             0,
         )

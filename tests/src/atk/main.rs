@@ -9,6 +9,7 @@ mod files;
 mod identity;
 mod kernel;
 mod library;
+mod module;
 mod mounts;
 mod network;
 mod process;
@@ -84,8 +85,18 @@ const COMMANDS: &[Command] = &[
     Command { name: "prctl-name", operands: "NAME COMMAND [ARG]...", required: 2, run: identity::prctl_name },
     Command { name: "argv0", operands: "ARGV0 COMMAND [ARG]...", required: 2, run: identity::argv0 },
     Command { name: "ptrace-attach", operands: "PID", required: 1, run: process::ptrace_attach },
+    Command { name: "ptrace-poke", operands: "PID ADDRESS TEXT", required: 3, run: process::poke },
+    Command { name: "vm-write", operands: "PID ADDRESS TEXT", required: 3, run: process::write_memory },
+    Command { name: "steal-descriptor", operands: "PID FD", required: 2, run: process::steal_descriptor },
     Command { name: "pidfd-setns", operands: "PID COMMAND [ARG]...", required: 2, run: process::pidfd_setns },
     Command { name: "map-library", operands: "LIBRARY TARGET", required: 2, run: library::unpack_and_map },
+    Command {
+        name: "map-memory",
+        operands: "private|shared NAME LIBRARY",
+        required: 3,
+        run: anonymous::map_memory,
+    },
+    Command { name: "adjust-clock", operands: "SECONDS [slew]", required: 1, run: kernel::adjust_clock },
     Command { name: "fsmount", operands: "TYPE SOURCE TARGET", required: 3, run: mounts::fsmount },
     Command { name: "fsconfig-flood", operands: "TYPE COUNT", required: 2, run: mounts::fsconfig_flood },
     Command { name: "reboot", operands: "RESTART|HALT", required: 1, run: kernel::reboot },
@@ -97,6 +108,12 @@ const COMMANDS: &[Command] = &[
     Command { name: "afalg", operands: "", required: 0, run: kernel::afalg },
     Command { name: "init-module", operands: "FILE", required: 1, run: kernel::init_module },
     Command { name: "finit-module", operands: "FILE", required: 1, run: kernel::finit_module },
+    Command {
+        name: "fit-module",
+        operands: "OBJECT MODEL OUTPUT commit|overwrite PID",
+        required: 5,
+        run: module::fit,
+    },
     Command { name: "delete-module", operands: "NAME", required: 1, run: kernel::delete_module },
     Command { name: "exe-overwrite-watch", operands: "NAME", required: 1, run: files::overwrite_watch },
     Command { name: "splice1", operands: "FILE [sendfile]", required: 1, run: files::splice_one },
@@ -115,6 +132,8 @@ const COMMANDS: &[Command] = &[
         run: files::fake_kubelet,
     },
     Command { name: "handle", operands: "FILE INODE", required: 2, run: kernel::handle },
+    Command { name: "hostile-network", operands: "", required: 0, run: network::hostile },
+    Command { name: "keyctl-scan", operands: "COUNT", required: 1, run: kernel::scan_keys },
     Command { name: "uring-open", operands: "PATH", required: 1, run: kernel::uring_open },
 ];
 

@@ -113,6 +113,46 @@ fn say(text: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
+/// Asks the network for what makes no sense: addresses that end too early, families that nobody knows, messages to the
+/// packet filter that lie about their length; and takes a command name that would steer a terminal.
+pub fn hostile(_: &[OsString]) -> Outcome {
+    const NETFILTER: libc::c_int = 12;
+    let mut refused = 0;
+    let mut ask = |result: libc::c_long| refused += u32::from(result < 0);
+    // SAFETY: sockets take no memory; every buffer below outlives its call and is at least as long as is said.
+    unsafe {
+        for family in [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, 45, 99, -1] {
+            let socket = libc::socket(
+                family,
+                libc::SOCK_DGRAM,
+                if family == libc::AF_NETLINK { NETFILTER } else { 0 },
+            );
+            ask(socket.into());
+            // The port says 10250, and the address is not there.
+            let mut address = [0_u8; 128];
+            address[..2].copy_from_slice(&(family as u16).to_ne_bytes());
+            address[2..4].copy_from_slice(&10250_u16.to_be_bytes());
+            for length in [0, 1, 2, 4, 15, 127] {
+                ask(libc::connect(socket, address.as_ptr().cast(), length).into());
+            }
+            address[..2].copy_from_slice(&9999_u16.to_ne_bytes());
+            ask(libc::connect(socket, address.as_ptr().cast(), 16).into());
+            // Lengths of netlink messages: none, less than a header, more than there is, all there can be.
+            for length in [0_u32, 3, 400, u32::MAX] {
+                let mut message = [0xff_u8; 64];
+                message[..4].copy_from_slice(&length.to_ne_bytes());
+                for bytes in [0, 3, 5, 16, 64] {
+                    ask(libc::send(socket, message.as_ptr().cast(), bytes, 0) as libc::c_long);
+                }
+            }
+            libc::close(socket);
+        }
+        libc::prctl(libc::PR_SET_NAME, c"[\x1b[2J\x07\xc2\x9b31m\n".as_ptr());
+    }
+    println!("refused {refused}");
+    Ok(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -88,6 +88,7 @@ fn start(arguments: &ActionArguments) -> Result<Sensor> {
         log: "findings",
         output: "none",
         rules: None,
+        config: None,
         attach: arguments.attach.as_deref(),
     })
 }

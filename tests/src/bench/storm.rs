@@ -112,6 +112,7 @@ fn start(arguments: &Arguments) -> Result<Sensor> {
         log: "findings",
         output: "none",
         rules: None,
+        config: None,
         attach: None,
     })
 }

@@ -33,6 +33,7 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     let packages = workspace.path("tests/vm/packages.txt");
     let guest_init = workspace.path("tests/vm/guest-init");
     let qexit = workspace.path("tests/vm/qexit.c");
+    let credentials = workspace.path("tests/vm/credentials.c");
     let tree = folder(workspace).join("tree");
     let mut tree_key = Key::new(RECIPE);
     tree_key.add(RELEASE).add_file(&packages)?;
@@ -44,14 +45,15 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
         })?;
     }
     let mut key = Key::new(RECIPE);
-    key.add(tree_key.stamp()).add_file(&guest_init)?.add_file(&qexit)?;
+    key.add(tree_key.stamp()).add_file(&guest_init)?.add_file(&qexit)?.add_file(&credentials)?;
     if cache::is_fresh(&folder(workspace), &key) {
         return Ok(());
     }
     step("guest root: image", || {
         cache::ensure(&folder(workspace), &key, || {
             let additions = folder(workspace).join("additions");
-            add(&additions, &tree, &guest_init, &qexit)?;
+            add(&additions, &tree, &guest_init)?;
+            compile(&additions.join("guest"), &qexit, &credentials)?;
             make_image(&additions, &tree, &image(workspace))
         })
     })
@@ -86,15 +88,22 @@ fn package_names(list: &str) -> Vec<&str> {
 }
 
 /// Puts together the files that no package brings.
-fn add(additions: &Path, tree: &Path, guest_init: &Path, qexit: &Path) -> Result<()> {
+fn add(additions: &Path, tree: &Path, guest_init: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(additions);
-    for directory in
-        ["guest", "payload", "results", "work", "etc", "usr/bin", "usr/lib/modules", "usr/local/bin"]
-    {
+    for directory in [
+        "guest",
+        "payload",
+        "results",
+        "work",
+        "etc",
+        "usr/bin",
+        "usr/sbin",
+        "usr/lib/modules",
+        "usr/local/bin",
+    ] {
         fs::create_dir_all(additions.join(directory))?;
     }
     fs::copy(guest_init, additions.join("guest/init"))?;
-    quiet(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(additions.join("guest/qexit")).arg(qexit))?;
     quiet(Command::new("chmod").arg("755").arg(additions.join("guest/init")))?;
     // Scripts of packages, which did not run, would have made these.
     fs::copy(tree.join("usr/share/base-passwd/passwd.master"), additions.join("etc/passwd"))?;
@@ -112,6 +121,23 @@ fn add(additions: &Path, tree: &Path, guest_init: &Path, qexit: &Path) -> Result
             symlink(program, additions.join("usr/bin").join(name))?;
         }
     }
+    for name in ["iptables", "iptables-restore", "iptables-save"] {
+        if !tree.join("usr/sbin").join(name).exists() {
+            symlink("xtables-nft-multi", additions.join("usr/sbin").join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Compiles what ends a guest, and the module with which scenarios stand in for a flaw of the kernel.
+fn compile(guest: &Path, qexit: &Path, credentials: &Path) -> Result<()> {
+    quiet(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(guest.join("qexit")).arg(qexit))?;
+    let mut module = Command::new("gcc");
+    // As the kernel compiles its own modules, as far as a few lines need it.
+    module.args(["-O2", "-c", "-ffreestanding", "-fno-pic", "-mcmodel=kernel", "-mno-red-zone"]);
+    module.args(["-mgeneral-regs-only", "-fno-stack-protector", "-fcf-protection=none"]);
+    module.args(["-fno-asynchronous-unwind-tables", "-o"]);
+    quiet(module.arg(guest.join("credentials.o")).arg(credentials))?;
     Ok(())
 }
 

@@ -25,6 +25,17 @@ const FILES: &[(&str, &str)] = embedded! {
     "63-escape-kernel.yaml",
     "64-escape-host.yaml",
     "65-escape-files.yaml",
+    "70-persistence.yaml",
+    "71-node-files.yaml",
+    "72-tampering.yaml",
+    "73-traces.yaml",
+    "74-secrets.yaml",
+    "75-tokens.yaml",
+    "76-processes-of-others.yaml",
+    "80-network.yaml",
+    "81-processes.yaml",
+    "82-network-tools.yaml",
+    "83-many.yaml",
 };
 
 /// The built-in rule files.
@@ -59,8 +70,7 @@ mod tests {
 
     /// Severities and ids of the findings of an exec: in a container if `container.id` says so, else on the host.
     fn found(fields: &[(&'static str, &[&'static str])]) -> Vec<(&'static str, String)> {
-        let (set, _) = RuleSet::load(sources());
-        let mut facts = Table::default()
+        let facts = Table::default()
             .with("evt.type", &["execve"])
             .with("proc.runtime_setup", &["false"])
             .with("container.id", &["c1"])
@@ -70,17 +80,45 @@ mod tests {
             .with("exe.deleted", &["false"])
             .with("exe.detached", &["false"])
             .with("container.duration", &["90000000000"]);
+        judged(EventKind::Exec, facts, fields)
+    }
+
+    /// The same of any event, by facts that `fields` complete.
+    fn judged(
+        kind: EventKind,
+        mut facts: Table,
+        fields: &[(&'static str, &[&'static str])],
+    ) -> Vec<(&'static str, String)> {
+        let (set, _) = RuleSet::load(sources());
         for (field, values) in fields {
             facts = facts.with(field, values);
         }
         let mut matches = Matches::default();
-        set.judge(EventKind::Exec, &facts, &mut matches);
+        set.judge(kind, &facts, &mut matches);
         let found = matches.rules.iter().map(|&index| set.rule(index));
         found.map(|rule| (rule.severity.name(), rule.id.clone())).collect()
     }
 
+    /// Severity of the finding of an action in a container.
+    fn of_action(
+        id: &str,
+        kind: EventKind,
+        fields: &[(&'static str, &[&'static str])],
+    ) -> Option<&'static str> {
+        let facts = Table::default()
+            .with("evt.type", Box::leak(Box::new([kind.name()])))
+            .with("proc.runtime_setup", &["false"])
+            .with("container.id", &["c1"])
+            .with("container.duration", &["90000000000"]);
+        severity_of(id, judged(kind, facts, fields))
+    }
+
     fn severity(id: &str, fields: &[(&'static str, &[&'static str])]) -> Option<&'static str> {
-        found(fields).into_iter().find(|(_, found)| found == id).map(|(severity, _)| severity)
+        severity_of(id, found(fields))
+    }
+
+    fn severity_of(id: &str, found: Vec<(&'static str, String)>) -> Option<&'static str> {
+        found.into_iter().find(|(_, found)| found == id).map(|(severity, _)| severity)
     }
 
     #[test]
@@ -235,6 +273,64 @@ mod tests {
         };
         assert_eq!(loader("/tmp/x --version"), Some("medium"));
         assert_eq!(loader("--verify /bin/x"), None);
+    }
+
+    #[test]
+    fn memory_of_a_compiler_is_shared_and_no_other_excuse_counts() {
+        let mapped = |path: &'static str, shared: &'static str, drift: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 4] = [
+                ("file.path", Box::leak(Box::new([path]))),
+                ("file.filesystem", &["tmpfs"]),
+                ("map.shared", Box::leak(Box::new([shared]))),
+                ("exe.drift", Box::leak(Box::new([drift]))),
+            ];
+            of_action("exec-memfd", EventKind::FileMap, &fields)
+        };
+        assert_eq!(mapped("memfd:doublemapper", "true", "false"), Some("info"));
+        assert_eq!(mapped("memfd:doublemapper", "false", "false"), Some("high"), "a library");
+        assert_eq!(mapped("memfd:doublemapper", "true", "true"), Some("high"), "a dropped program");
+        assert_eq!(mapped("memfd:x/memfd:doublemapper", "true", "false"), Some("high"));
+    }
+
+    #[test]
+    fn code_of_the_upper_layer_counts_by_who_maps_it() {
+        let mapped = |id: &str, loader: &'static str, args: &'static str, copied: &'static str| {
+            let fields: [(&'static str, &[&'static str]); 6] = [
+                ("file.path", &["/tmp/x"]),
+                ("file.filesystem", &["overlay"]),
+                ("file.layer", &["upper"]),
+                ("file.copied_up", Box::leak(Box::new([copied]))),
+                ("exe.is_loader", Box::leak(Box::new([loader]))),
+                ("proc.args", Box::leak(Box::new([args]))),
+            ];
+            of_action(id, EventKind::FileMap, &fields)
+        };
+        assert_eq!(mapped("drift-exec", "true", "/tmp/x", "false"), Some("high"));
+        assert_eq!(mapped("drift-exec", "true", "/tmp/x --list", "false"), Some("high"));
+        assert_eq!(mapped("drift-exec", "true", "--list /tmp/x", "false"), None);
+        assert_eq!(mapped("drift-exec", "false", "/tmp/x", "false"), None);
+        assert_eq!(mapped("preload-env-exec", "false", "app.py", "false"), Some("low"));
+        for id in ["drift-exec", "preload-env-exec"] {
+            assert_eq!(mapped(id, "true", "/tmp/x", "true"), None, "chown alone changes nothing");
+        }
+    }
+
+    #[test]
+    fn who_may_not_set_the_clock_has_not_set_it() {
+        let clock = |container: &'static str, exe: &'static str, step: &'static [&'static str]| {
+            let mut fields: Vec<(&'static str, &[&'static str])> = vec![
+                ("container.id", Box::leak(Box::new([container]))),
+                ("proc.exepath", Box::leak(Box::new([exe]))),
+            ];
+            fields.extend((!step.is_empty()).then_some(("clock.step", step)));
+            of_action("time-tamper", EventKind::ClockChange, &fields)
+        };
+        assert_eq!(clock("c1", "/bin/x", &["3600"]), Some("high"));
+        assert_eq!(clock("c1", "/bin/x", &[]), Some("low"));
+        assert_eq!(clock("host", "/bin/x", &["-3600"]), Some("high"));
+        assert_eq!(clock("host", "/bin/x", &["1"]), None);
+        assert_eq!(clock("host", "/bin/x", &[]), None);
+        assert_eq!(clock("host", "/usr/sbin/chronyd", &["3600"]), Some("info"));
     }
 
     #[test]

@@ -401,6 +401,14 @@ fn pattern(text: &str, span: Span) -> Result<TextMatcher, Mismatch> {
     })
 }
 
+/// A shell pattern that a whole text must match; one that cannot be built, for its size, matches nothing.
+pub fn glob_pattern(text: &str) -> regex::bytes::Regex {
+    let built = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(PATTERN_MAX).build();
+    let pattern = built(&format!("\\A(?s:{})\\z", glob(text)));
+    let nothing = || built("[^\\x00-\\xff]").or_else(|_| regex::bytes::Regex::new("a\\Ab"));
+    pattern.or_else(|_| nothing()).expect("a constant pattern")
+}
+
 /// A shell pattern as a regular expression: `*`, `?`, `[...]`, as fnmatch(3) without special slashes.
 fn glob(text: &str) -> String {
     let mut pattern = String::new();

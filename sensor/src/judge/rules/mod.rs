@@ -23,6 +23,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use compile::glob_pattern;
 pub use error::{Code, Place, RuleError, Source};
 pub use facts::{Facts, Key, Value};
 pub use field::{Field, FieldType, Indexing};

@@ -24,6 +24,16 @@ impl KernelAccount for KernelCounters {
     }
 }
 
+impl<T: KernelAccount + ?Sized> KernelAccount for std::sync::Arc<T> {
+    fn counters(&self, kind: EventKind) -> Option<Counters> {
+        (**self).counters(kind)
+    }
+
+    fn missed(&self) -> Vec<(&'static str, u64)> {
+        (**self).missed()
+    }
+}
+
 /// The metrics made of an account.
 pub(super) struct KernelCollector {
     account: Box<dyn KernelAccount>,

@@ -59,6 +59,10 @@ pub struct Metrics {
     container_entries: IntGauge,
     container_lookups: IntCounterVec,
     sweep_processes: IntCounterVec,
+    findings_trusted: IntCounterVec,
+    findings_folded: IntCounter,
+    canary: Histogram,
+    self_problems: IntCounterVec,
     sink_dropped: IntCounterVec,
     sink_errors: IntCounterVec,
     sink_written: IntCounterVec,
@@ -107,6 +111,10 @@ impl Metrics {
             "processing_latency_seconds",
             "From the kernel's time of an event to its finding.",
         );
+        let canary = HistogramOpts::new(
+            "canary_latency_seconds",
+            "From the kernel's time of the sensor's own event, made every five seconds, to its arrival.",
+        );
         Self {
             findings: Mutex::new(FindingCounters::new(
                 page.counters(
@@ -128,6 +136,21 @@ impl Metrics {
             process_entries: page.gauge("process_table_entries", "Processes known."),
             process_evicted: page.counter("process_table_evicted_total", "Processes forgotten because the table was full."),
             container_entries: page.gauge("container_table_entries", "Containers known."),
+            canary: page.add(Histogram::with_opts(canary.buckets(LATENCY_BUCKETS.to_vec()))),
+            self_problems: page.counters(
+                "self_problems_total",
+                "What the sensor found wrong with itself: canary_missing, events_lost, hook_silent, lists_changed.",
+                &["problem"],
+            ),
+            findings_folded: page.counter(
+                "findings_folded_total",
+                "Findings that repeated an earlier one of the same process, and were counted with it.",
+            ),
+            findings_trusted: page.counters(
+                "findings_trusted_total",
+                "Findings that an entry of trusted ones lowered or silenced.",
+                &["entry"],
+            ),
             sweep_processes: page.counters(
                 "sweep_processes_total",
                 "Processes of containers that the sweep over /proc looked at, by result.",
@@ -195,6 +218,26 @@ impl Metrics {
     /// Containers now in the table.
     pub fn container_table_entries(&self, entries: usize) {
         self.container_entries.set(as_i64(entries));
+    }
+
+    /// The sensor's own event came, after so many nanoseconds.
+    pub fn canary(&self, latency_ns: u64) {
+        self.canary.observe(latency_ns as f64 / 1e9);
+    }
+
+    /// The sensor found something wrong with itself.
+    pub fn self_problem(&self, problem: &'static str) {
+        self.self_problems.with_label_values(&[problem]).inc();
+    }
+
+    /// Findings repeated earlier ones.
+    pub fn findings_folded(&self, count: u64) {
+        self.findings_folded.inc_by(count);
+    }
+
+    /// An entry of trusted ones lowered or silenced findings.
+    pub fn findings_trusted(&self, entry: &str, count: u64) {
+        self.findings_trusted.with_label_values(&[entry]).inc_by(count);
     }
 
     /// Processes that the sweep looked at: `looked_at`, and of them `vanished` and `told`.

@@ -18,10 +18,13 @@ use crate::attribute::{
 use crate::capability;
 use crate::event::{Action, ActionFile, Cgroup, Credentials, EventKind, Exit, Fork, Subject};
 use crate::judge::rules::{Field, RuleSet, Source};
+use crate::judge::trust::{Trust, TrustEntry, TrustedSubject};
 use crate::judge::{HostStanding, Judge, Judges};
+use crate::probe::Rung;
 use crate::sink::stdout;
 use crate::text::is_hidden;
 use crate::threat::{Severity, Stride, ThreatSource, attack};
+use sensor_ebpf::abi::{SEND_ARP_REPLY, SEND_QUERY, SEND_STRATUM, SEND_VALUE_WHAT};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../../../docs/schema/record.schema.json")).expect("JSON")
@@ -92,6 +95,7 @@ impl Scene {
             server: None,
             script_changed: None,
             habit_age: None,
+            same_as: None,
             exceeded: None,
         };
         let attribution = Attribution::Exact;
@@ -112,6 +116,7 @@ impl Scene {
             exec: self.exec.clone(),
             action: self.action.clone(),
             left_cgroup: None,
+            cgroup_path: None,
             namespace_owners: Vec::new(),
         }
     }
@@ -135,7 +140,19 @@ impl Scene {
         let (rules, errors) = RuleSet::load(vec![source]);
         assert!(errors.is_empty(), "{errors:?}");
         let mut findings = Vec::new();
-        Judges::new(rules, "node", HostStanding::default())
+        // One of the rules is about a trusted namespace.
+        let entry = TrustEntry {
+            name: "agents".to_owned(),
+            detections: vec!["Anything else".to_owned()],
+            severity: Some(Severity::Low),
+            subject: TrustedSubject::Pod {
+                namespace: "shop".to_owned(),
+                name: None,
+                image: Some("*".to_owned()),
+                digest: None,
+            },
+        };
+        Judges::new(rules, Trust::new("/".into(), &[entry]), "node", HostStanding::default())
             .judge(&self.attributed(), |finding| findings.push(finding));
         findings
     }
@@ -362,14 +379,18 @@ fn action(kind: EventKind) -> Scene {
     };
     let known = in_pod(exec);
     let facts = ActionFacts {
+        changed_namespaces: action.values[0],
         target: known.process.as_ref().map(|process| Arc::clone(&process.image)),
         peer: known.process.as_ref().map(|process| Arc::clone(&process.image)),
         target_container: known.container.clone(),
         host_path: Some(HOSTILE.to_vec()),
         device: Some("254:16".to_owned()),
         other_host_path: Some(HOSTILE.to_vec()),
+        known_as: Some(HOSTILE.to_vec()),
+        clock_step: Some(-3600),
         node: Some("1:3".to_owned()),
         mount_point: Some(HOSTILE.to_vec()),
+        root_device: Some(u32::MAX),
         ..ActionFacts::default()
     };
     Scene {
@@ -424,9 +445,24 @@ fn scenes() -> Vec<Scene> {
     ];
     scenes[0].event.read_failed = true;
     let actions =
-        EventKind::ALL.into_iter().filter(|kind| kind.class() == sensor_ebpf::abi::RingClass::Critical);
+        EventKind::ALL.into_iter().filter(|kind| kind.class() != sensor_ebpf::abi::RingClass::Lineage);
     scenes.extend(actions.flat_map(|kind| [action(kind), bare(action(kind))]));
+    let mut moved_clock = action(EventKind::ClockChange);
+    if let Body::Action(action) = &mut moved_clock.event.body {
+        action.values[sensor_ebpf::abi::CLOCK_VALUE_SECONDS] = 0;
+    }
+    scenes.push(moved_clock);
+    scenes.extend([SEND_STRATUM, SEND_QUERY, SEND_ARP_REPLY].map(sent));
     scenes
+}
+
+/// A message of which the kernel side told what it says.
+fn sent(what: u64) -> Scene {
+    let mut scene = action(EventKind::SocketSend);
+    if let Body::Action(action) = &mut scene.event.body {
+        action.values[SEND_VALUE_WHAT] = what;
+    }
+    scene
 }
 
 fn records() -> Vec<Value> {
@@ -466,6 +502,39 @@ fn records_of_every_kind_are_as_the_schema_says() {
             assert!(kinds.contains(&(finding, Some(kind.name().to_owned()))), "{kind:?} {finding}");
         }
     }
+}
+
+#[test]
+fn repeats_are_told_with_what_was_told_first() {
+    let first = in_pod(full()).records().pop().expect("a finding");
+    let line =
+        repeats(first.to_string().as_bytes(), 77, 5, "2026-11-24T08:32:15.123456789Z").expect("a record");
+    let told = record(std::str::from_utf8(&line).expect("UTF-8"));
+    assert_eq!(complaints(&told), Vec::<String>::new());
+    let expected = json!({
+        "count": 5,
+        "first_time": first["time"],
+        "last_time": "2026-11-24T08:32:15.123456789Z",
+        "first_sequence": first["sequence"],
+    });
+    assert_eq!(
+        (&told["kind"], &told["sequence"], &told["repeats"]),
+        (&json!("repeats"), &json!(77), &expected)
+    );
+    assert_eq!((&told["finding"], &told["process"]), (&first["finding"], &first["process"]));
+    assert_eq!(repeats(b"no record", 1, 2, ""), None);
+}
+
+#[test]
+fn a_trusted_pod_is_named_in_its_findings_and_its_detections_alone() {
+    let trusted = |scene: Scene| {
+        let findings: Vec<Value> =
+            scene.records().into_iter().filter(|one| one["kind"] == "finding").collect();
+        findings.iter().map(|finding| finding["finding"]["trusted"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(trusted(action(EventKind::Ptrace)), [json!("agents")]);
+    assert_eq!(trusted(bare(action(EventKind::Ptrace))), [Value::Null], "nobody's pod");
+    assert_eq!(trusted(in_pod(full())), [Value::Null], "another detection");
 }
 
 #[test]
@@ -553,7 +622,10 @@ fn every_documented_key_occurs_and_is_described() {
     let mut keys = BTreeSet::new();
     documented(&SCHEMA, "", &mut keys);
     let mut places = Vec::new();
-    records().iter().for_each(|record| pointers(record, "", &mut places));
+    let mut all = records();
+    let repeated = repeats(all[0].to_string().as_bytes(), 1, 2, "2026-11-24T08:32:15.123456789Z");
+    all.push(record(std::str::from_utf8(&repeated.expect("a record")).expect("UTF-8")));
+    all.iter().for_each(|record| pointers(record, "", &mut places));
     let used: BTreeSet<&str> = places.iter().filter_map(|place| place.rsplit('/').next()).collect();
     let unused: Vec<&String> = keys.iter().filter(|key| !used.contains(key.as_str())).collect();
     assert!(unused.is_empty() && keys.len() > 100, "{unused:?}");
@@ -590,6 +662,8 @@ fn enumerations_are_those_of_the_code() {
         Drift::Memory,
     ];
     same("/$defs/event_exec/properties/drift/enum", &drifts.map(Drift::name));
+    let rungs = [Rung::TracepointBtf, Rung::Lsm, Rung::Fentry, Rung::Kprobe, Rung::SystemCall];
+    same("/$defs/event_action/properties/rung/enum", &rungs.map(Rung::name));
     let runtimes = [
         ContainerRuntime::Containerd,
         ContainerRuntime::CriO,

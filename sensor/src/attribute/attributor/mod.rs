@@ -1,31 +1,45 @@
 //! Applies events to the tables and concludes what they say of each event.
 
+mod actions;
+mod execs;
+
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sensor_ebpf::abi::{
-    BIND_VALUE_NODE, DEVICE_VALUE_NUMBER, LISTEN_VALUE_PORT, MOUNT_VALUE_FLAGS, OPEN_DEVICE,
-    OPEN_VALUE_DEVICE, OPEN_VALUE_REASONS, SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
+    BIND_VALUE_NODE, CLOCK_VALUE_OFFSET, CLOCK_VALUE_SECONDS, DEVICE_VALUE_NUMBER, LISTEN_VALUE_PORT,
+    MOUNT_VALUE_FLAGS, NAMESPACE_VALUE_CHANGED, OPEN_DEVICE, OPEN_LISTED, OPEN_OTHER_PROCESS,
+    OPEN_VALUE_DEVICE, OPEN_VALUE_PROCESS, OPEN_VALUE_REASONS, RUNG_SYSTEM_CALL, SELF_VALUE_AMOUNT,
+    SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
 };
 
+use super::addresses::Addresses;
+use super::aliases::{Aliases, FileStamp};
 use super::burst::Bursts;
 use super::containers::{ContainerTable, all_namespaces};
+use super::disks::Disks;
+use super::fork_limits::ForkLimits;
 use super::host::HostRoot;
 use super::image::{Entry, Image, names};
 use super::known::KnownCredentials;
+use super::likeness::Likenesses;
 use super::mounts::HostMounts;
 use super::pipes::{PipeLinks, Pipes};
+use super::places::Places;
 use super::process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole, line_of};
 use super::runtime::{Order, RuntimeSet, device_number};
 use super::servers::{Listeners, Server};
 use super::sweep::{Place, Sweep, SweepCounters, Watched};
-use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Drift, ExecFacts};
+use super::{ActionFacts, Attributed, Attribution, Baseline, ContainerHandle, Destination, Drift, ExecFacts};
 use super::{seed, subpath};
+use crate::action::{Subject, destination};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::event::{
     Action, ActionFile, Body, Cgroup, Event, EventKind, Exec, FileFactsExt, Fork, Namespaces, ProcessKey,
 };
+use crate::namespace::switched;
 
 /// Pipes remembered, and for how long after the last exec that used them.
 const PIPES: (usize, u64) = (4096, 60_000_000_000);
@@ -60,6 +74,8 @@ pub struct AttributeOptions {
     pub state_directories: Vec<PathBuf>,
     /// Nanoseconds between two rounds of the sweep over /proc; 0 for none.
     pub sweep_interval: u64,
+    /// Places of the node that the kernel side watches, each with its mask.
+    pub places: Vec<(&'static str, u32)>,
 }
 
 impl Default for AttributeOptions {
@@ -73,6 +89,7 @@ impl Default for AttributeOptions {
             runtime_paths: Vec::new(),
             state_directories: Vec::new(),
             sweep_interval: 0,
+            places: Vec::new(),
         }
     }
 }
@@ -94,6 +111,12 @@ pub struct Attributor {
     /// Calls of mount(2) whose superblock is to come.
     mounts: Vec<PendingMount>,
     host_mounts: HostMounts,
+    places: Places,
+    aliases: Aliases,
+    addresses: Addresses,
+    fork_limits: ForkLimits,
+    likenesses: Likenesses,
+    disks: Disks,
     /// The device of the node's root folder, 0 where not known.
     root_device: u32,
 }
@@ -121,6 +144,12 @@ impl Attributor {
             mounts: Vec::new(),
             root_device: options.host_root.metadata().map_or(0, |root| device_number(root.dev())),
             host_mounts: HostMounts::new(&options.proc, host_process(&options)),
+            places: Places::new(HostRoot(options.host_root.clone()), options.places.clone()),
+            aliases: Aliases::default(),
+            fork_limits: ForkLimits::default(),
+            likenesses: Likenesses::default(),
+            disks: Disks::new(HostRoot(options.host_root.clone()), &options.proc, host_process(&options)),
+            addresses: Addresses::new(&options.proc, host_process(&options)),
             options,
         }
     }
@@ -241,11 +270,15 @@ impl Attributor {
             exec: facts,
             action: action_facts,
             left_cgroup,
+            cgroup_path: process
+                .filter(|_| container.is_none())
+                .and_then(|process| self.containers.path_of(process.cgroup_id)),
             namespace_owners,
         }
     }
 
-    /// Whether a process of another container than that of `own` is in a namespace.
+    /// Whether a process of another container than that of `own` is in a namespace. It must be alive by `/proc`: kernels
+    /// that are preempted everywhere skip an exit now and then, and give the namespace's number to the next one.
     fn is_lived_in(&self, number: u32, own: Option<&Origin>) -> bool {
         let own = own.and_then(Origin::container);
         self.processes.iter().any(|process| {
@@ -253,6 +286,7 @@ impl Attributor {
             process.exited.is_none()
                 && container.is_some_and(|other| own.is_none_or(|own| !Arc::ptr_eq(other, own)))
                 && all_namespaces(&process.namespaces).contains(&number)
+                && seed::is_alive(&self.options.proc, process.key)
         })
     }
 
@@ -278,267 +312,15 @@ impl Attributor {
         }
     }
 
-    /// Notes where the acting process stands now. Its origin stays what it was.
-    fn action(&mut self, action: &Action, time: u64) -> ActionFacts {
-        let subject = &action.subject;
-        let mut exceeded = None;
-        match self.processes.get(subject.process) {
-            Some(process) => {
-                process.cgroup_id = subject.cgroup_id;
-                process.namespaces = subject.namespaces;
-                exceeded = note_credentials(process, action);
-                if action.kind == EventKind::SocketListen {
-                    process.server = Some(Server::new(action.values[LISTEN_VALUE_PORT] as u16));
-                }
-            }
-            None => {
-                let mut process = self.processes.discover_subject(subject);
-                process.origin =
-                    self.containers.of_cgroup(subject.cgroup_id).map_or(Origin::Host, Origin::Container);
-                self.processes.insert(process);
-            }
-        }
-        let peer = self.peer(action);
-        let role = self.processes.get(subject.process).map_or(RuntimeRole::None, |process| process.role);
-        let (moved_role, entered_container) = self.moved(action);
-        let target = action.target.and_then(|key| self.processes.get(key));
-        let is_runtime =
-            |file: &Option<ActionFile>| file.as_ref().is_some_and(|file| self.runtime.contains(&file.facts));
-        let runtime_file =
-            is_runtime(&action.file) || action.kind == EventKind::FileName && is_runtime(&action.other_file);
-        ActionFacts {
-            runtime_setup: role != RuntimeRole::None || moved_role != RuntimeRole::None,
-            exceeded,
-            entered_container,
-            target: target.as_ref().map(|target| Arc::clone(&target.image)),
-            target_container: target.and_then(|target| target.origin.container().cloned()),
-            host_path: self.host_path(action.file.as_ref(), time),
-            peer_runtime: peer.as_ref().is_some_and(|(_, runtime)| *runtime),
-            peer: peer.map(|(image, _)| image),
-            other_host_path: self.host_path(action.other_file.as_ref(), time),
-            runtime_file,
-            leaves_pod: subpath::leaves_pod(action, &mut self.host_mounts, time),
-            node_root: self.root_device != 0 && mounted_device(action) == Some(self.root_device),
-            host_namespaces: self.host,
-            device: device(action).map(numbered),
-            node: mounted_node(action).map(numbered),
-            mount_point: self.mount_point(action),
-        }
-    }
-
-    /// Notes where a process was moved to; gives what it does for the runtime, and the container whose cgroup it entered.
-    fn moved(&mut self, action: &Action) -> (RuntimeRole, Option<Arc<ContainerHandle>>) {
-        let Some(moved) = action.target.filter(|_| action.kind == EventKind::CgroupMove) else {
-            return (RuntimeRole::None, None);
-        };
-        let entered =
-            self.containers.of_cgroup(action.target_cgroup_id).filter(|handle| handle.has_started());
-        let Some(process) = self.processes.get(moved) else { return (RuntimeRole::None, entered) };
-        process.cgroup_id = action.target_cgroup_id;
-        process.namespaces = action.target_namespaces;
-        (process.role, entered)
-    }
-
-    /// What the listener of a unix socket runs, and whether that is the container runtime's own.
-    fn peer(&self, action: &Action) -> Option<(Arc<Image>, bool)> {
-        let pid =
-            (action.kind == EventKind::UnixConnect).then(|| action.values[UNIX_VALUE_PEER_PID] as u32)?;
-        let peer = self.processes.by_number(pid)?;
-        let file = peer.image.file;
-        let at_home = peer.namespaces.mount == self.host.mount;
-        Some((Arc::clone(&peer.image), at_home && self.runtime.contains(&file)))
-    }
-
-    /// Where the node has a file; looked up for containers' actions, which are rare, and not by the name they used.
-    fn host_path(&mut self, file: Option<&ActionFile>, time: u64) -> Option<Vec<u8>> {
-        let file = file.filter(|file| !file.filesystem_path.is_empty())?;
-        self.host_mounts.path(file.facts.device, &file.filesystem_path, time)
-    }
-
-    /// Remembers where mount(2) attaches to, and tells it when the same thread's superblock comes: the records follow one
-    /// another in the same ring.
-    fn mount_point(&mut self, action: &Action) -> Option<Vec<u8>> {
-        if !matches!(action.kind, EventKind::Mount | EventKind::Superblock) {
-            return None;
-        }
-        let thread_id = action.subject.thread_id;
-        let last = self.mounts.iter().position(|mount| mount.thread_id == thread_id);
-        let last = last.map(|last| self.mounts.remove(last));
-        if action.kind == EventKind::Superblock {
-            return last.filter(|last| last.filesystem == action.text).map(|last| last.mount_point);
-        }
-        if action.values[MOUNT_VALUE_FLAGS] & NO_FILESYSTEM == 0 {
-            if self.mounts.len() >= MOUNTS {
-                self.mounts.remove(0);
-            }
-            let mount_point = action.file.as_ref().map(|file| file.path.clone()).unwrap_or_default();
-            self.mounts.push(PendingMount { thread_id, filesystem: action.text.clone(), mount_point });
-        }
-        None
-    }
-
-    fn exec(&mut self, exec: &Exec, time: u64) -> ExecFacts {
-        let mut process = match self.processes.take(exec.key()) {
-            Some(process) => process,
-            None => {
-                let mut process = self.processes.discover(exec);
-                process.origin =
-                    self.containers.of_cgroup(exec.cgroup_id).map_or(Origin::Host, Origin::Container);
-                process
-            }
-        };
-        let previous = Arc::clone(&process.image);
-        let server = process.server;
-        let exceeded = process.known.filter(|known| known.is_exceeded_by_exec(exec));
-        process.known = Some(KnownCredentials::of_exec(exec));
-        process.cgroup_id = exec.cgroup_id;
-        process.namespaces = exec.namespaces;
-        process.namespace_pid = exec.namespace_pid;
-        process.parent = exec.parent_key();
-        let entry = self.change_role(&mut process, exec, time);
-        let container = process.origin.container().cloned();
-        let drift = self.drift(exec, container.as_ref());
-        let image = Arc::new(Image { drift, ..Image::of(exec, time, entry) });
-        process.image = Arc::clone(&image);
-
-        let mut session_repeats = 0;
-        if entry == Entry::ExecSession {
-            process.session = Some(Arc::clone(&image));
-            if let Some(handle) = container.as_ref().filter(|_| exec.terminal == 0) {
-                session_repeats = handle.count_session(&exec.args);
-            }
-        }
-        let script = exec.is_script().then_some(exec.filename.as_slice());
-        let session = (container.as_ref().map_or(0, |handle| handle.number()), exec.session_id);
-        let burst = self.bursts.exec(session, names(&exec.command, &exec.exe, &exec.args, script), time);
-        let pipes = if process.role == RuntimeRole::None {
-            self.pipes.exec(&image, &exec.stdio, time)
-        } else {
-            PipeLinks::default()
-        };
-        let habit_age = match (&container, server) {
-            (Some(handle), Some(_)) => {
-                let habit = super::handle::habit(&previous.exe, &exec.exe, &exec.args);
-                Some(handle.habits.first(habit, time.saturating_sub(handle.created)))
-            }
-            _ => None,
-        };
-        let facts = ExecFacts {
-            entry,
-            server,
-            script_changed: server
-                .and(container.as_ref())
-                .and_then(|handle| self.script_changed(exec, handle)),
-            habit_age,
-            runtime_setup: process.role != RuntimeRole::None,
-            drift,
-            pipes,
-            session_repeats,
-            discovery_burst: burst,
-            container_age: container.map(|handle| time.saturating_sub(handle.created)),
-            previous,
-            exceeded,
-        };
-        self.processes.insert(process);
-        facts
-    }
-
-    /// Whether a script was changed since its container's start, by its change time and as the process sees it now.
-    fn script_changed(&self, exec: &Exec, handle: &ContainerHandle) -> Option<bool> {
-        if !exec.is_script() {
-            return None;
-        }
-        let root = HostRoot(self.options.proc.join(exec.pid.to_string()).join("root"));
-        let metadata = root.look(&exec.script_path()).ok()?;
-        Some(metadata.ctime() >= self.clock.epoch_seconds(handle.created))
-    }
-
-    /// Decides by creator and inode, never by name, whether the runtime is at work, and lets a process into its
-    /// container when the runtime's init hands over to a program of it.
-    fn change_role(&mut self, process: &mut Process, exec: &Exec, time: u64) -> Entry {
-        if !matches!(process.origin, Origin::Host) {
-            process.role = RuntimeRole::None;
-            return Entry::Inside;
-        }
-        let was_runtime = process.role != RuntimeRole::None;
-        let on_host = exec.namespaces.mount == self.host.mount;
-        if on_host {
-            self.runtime.learn(&exec.exe, &exec.file);
-        }
-        let file = &exec.file;
-        process.role = if on_host && self.runtime.contains(file) {
-            RuntimeRole::Runtime
-        } else if on_host && was_runtime && (file.has_no_parent() || file.on_foreign_mount()) {
-            RuntimeRole::Setup
-        } else {
-            RuntimeRole::None
-        };
-        if process.role != RuntimeRole::None || !was_runtime {
-            return Entry::Inside;
-        }
-        let order = self.order(process);
-        let entered = self.containers.entered(exec.cgroup_id, exec.pid, time);
-        // Hooks of the runtime run on the host and enter no container.
-        let named = || {
-            let (order, _) = order.as_ref().filter(|_| !on_host)?;
-            Some(self.containers.ordered(&order.id, exec.cgroup_id, time))
-        };
-        let Some(handle) = entered.or_else(named) else { return Entry::Inside };
-        if let Some((_, bundle)) = order.filter(|(order, _)| *order.id == *handle.id) {
-            self.containers.note_bundle(&handle, bundle);
-        }
-        let baseline = Baseline {
-            namespaces: exec.namespaces,
-            user_namespace_level: exec.user_namespace_level,
-            seccomp_mode: exec.seccomp_mode,
-            no_new_privileges: exec.no_new_privileges,
-            root: (exec.root_inode, exec.root_device),
-        };
-        self.containers.set_baseline(&handle, baseline, &self.host);
-        let entry = if handle.start() { Entry::Entrypoint } else { Entry::ExecSession };
-        process.origin = Origin::Container(handle);
-        process.origin_seen = true;
-        entry
-    }
-
-    /// What the runtime that a process descends from was told, and the absolute path of the bundle.
-    fn order(&self, process: &Process) -> Option<(Order, PathBuf)> {
-        let own = process.image.key.is_some().then_some((process.key, &process.image));
-        let ancestors = process.ancestors.iter().map(|ancestor| (ancestor.key, &ancestor.image));
-        own.into_iter().chain(ancestors).find_map(|(key, image)| {
-            if !self.runtime.contains(&image.file) {
-                return None;
-            }
-            let order = Order::of(&image.args)?;
-            let given = order.bundle.clone().unwrap_or_default();
-            let bundle = if given.is_absolute() {
-                given
-            } else {
-                std::fs::read_link(self.options.proc.join(key.pid.to_string()).join("cwd")).ok()?.join(given)
-            };
-            Some((order, bundle))
-        })
-    }
-
-    fn drift(&mut self, exec: &Exec, container: Option<&Arc<ContainerHandle>>) -> Drift {
-        let Some(handle) = container else { return Drift::NotApplicable };
-        let file = &exec.file;
-        if file.is_memfd() {
-            return Drift::Memory;
-        }
-        if file.is_lower() {
-            return Drift::Image;
-        }
-        if file.is_upper() {
-            let same =
-                handle.container().is_some_and(|container| self.containers.is_copied_up(container, exec));
-            return if same { Drift::CopiedUp } else { Drift::Upper };
-        }
-        // Change times have whole seconds here: a file changed in the second of creation counts as changed.
-        if file.change_time >= self.clock.epoch_seconds(handle.created) {
-            Drift::VolumeChanged
-        } else {
-            Drift::Volume
+    /// Where a process belongs whose birth was not seen, by its cgroup. A child of the runtime in the cgroup of a container
+    /// that has not started is the runtime's own init: before the first program there is nobody else. Kernels that are
+    /// preempted everywhere skip a fork now and then.
+    fn unseen(&mut self, cgroup_id: u64, parent: ProcessKey) -> (Origin, RuntimeRole) {
+        let by_runtime = self.processes.get(parent).is_some_and(|parent| parent.role != RuntimeRole::None);
+        match self.containers.of_cgroup(cgroup_id) {
+            Some(handle) if by_runtime && !handle.has_started() => (Origin::Host, RuntimeRole::Setup),
+            Some(handle) => (Origin::Container(handle), RuntimeRole::None),
+            None => (Origin::Host, RuntimeRole::None),
         }
     }
 
@@ -568,6 +350,29 @@ impl Attributor {
             }
         }
         events
+    }
+
+    /// Looks whether containers run into their limits of processes; gives what was found as events.
+    pub fn fork_limits(&mut self, now: u64) -> Vec<Event> {
+        let Self { fork_limits, processes, containers, .. } = self;
+        fork_limits.look(now, processes.iter(), |cgroup_id| containers.folder_of(cgroup_id))
+    }
+
+    /// Looks at the node's disks; gives an event for each that fills up.
+    pub fn disks(&mut self, now: u64) -> Vec<Event> {
+        let Self { disks, processes, .. } = self;
+        disks.look(now, processes.iter())
+    }
+
+    /// An event about the sensor itself, done by its own process.
+    pub fn own_event(&mut self, problem: &str, amount: u64, now: u64) -> Option<Event> {
+        let process = self.processes.by_number(std::process::id())?;
+        let mut event = super::fork_limits::made_event(process, EventKind::SelfWatch, now);
+        if let Body::Action(action) = &mut event.body {
+            action.text = problem.as_bytes().to_vec();
+            action.values[SELF_VALUE_AMOUNT] = amount;
+        }
+        Some(event)
     }
 
     /// What the sweep did.
@@ -602,6 +407,19 @@ impl Attributor {
         self.runtime.take_learnt()
     }
 
+    /// Watched places of the node, by device and inode, whose mask changed since the last call.
+    pub fn take_changed_places(&mut self, now: u64) -> Vec<(u32, u64, u32)> {
+        self.places.take_changed(now)
+    }
+
+    /// API servers that became known since the last call.
+    pub fn take_api_servers(&mut self) -> Vec<(IpAddr, u16)> {
+        for server in self.containers.take_api_servers() {
+            self.addresses.note_api_server(server);
+        }
+        self.addresses.take_new()
+    }
+
     /// The container table.
     pub fn containers(&self) -> &ContainerTable {
         &self.containers
@@ -623,53 +441,6 @@ pub fn host_root(options: &AttributeOptions) -> (u64, u32) {
 /// A process that stands where the runtime works.
 fn host_process(options: &AttributeOptions) -> u32 {
     if options.host_root == Path::new("/") { std::process::id() } else { 1 }
-}
-
-/// A device as major:minor.
-fn numbered(device: u32) -> String {
-    format!("{}:{}", device >> 20, device & 0xf_ffff)
-}
-
-/// The device node that is shown in a second place; `None` if it is none.
-fn mounted_node(action: &Action) -> Option<u32> {
-    let node = action.values[BIND_VALUE_NODE] as u32;
-    (matches!(action.kind, EventKind::BindMount | EventKind::MoveMount) && node != 0).then_some(node)
-}
-
-/// The device that a mount or a device node is about.
-fn device(action: &Action) -> Option<u32> {
-    match action.kind {
-        EventKind::DeviceNode => Some(action.values[DEVICE_VALUE_NUMBER] as u32),
-        EventKind::FileOpen if action.values[OPEN_VALUE_REASONS] & OPEN_DEVICE != 0 => {
-            Some(action.values[OPEN_VALUE_DEVICE] as u32)
-        }
-        _ => mounted_device(action),
-    }
-}
-
-fn mounted_device(action: &Action) -> Option<u32> {
-    matches!(action.kind, EventKind::Superblock | EventKind::MoveMount)
-        .then(|| action.values[SUPERBLOCK_VALUE_DEVICE] as u32)
-}
-
-/// Takes note of what a process is allowed now; gives what it was, if the sweep found more than it can have come to.
-fn note_credentials(process: &mut Process, action: &Action) -> Option<KnownCredentials> {
-    let subject = &action.subject;
-    match action.kind {
-        EventKind::CredentialChange => {
-            let user_namespace = action.target_namespaces.user;
-            process.known = Some(KnownCredentials { credentials: action.target_credentials, user_namespace });
-            None
-        }
-        EventKind::Sweep => {
-            let user_namespace = subject.namespaces.user;
-            let exceeded =
-                process.known.filter(|known| known.is_exceeded_by(&subject.credentials, user_namespace));
-            process.known = Some(KnownCredentials { credentials: subject.credentials, user_namespace });
-            exceeded
-        }
-        _ => None,
-    }
 }
 
 fn attribution(process: &Process) -> Attribution {
@@ -743,5 +514,53 @@ mod tests {
             assert!(attributed.exec.is_some());
         }
         assert_eq!(attributor.process_count(), 2);
+    }
+
+    /// On a busy node a short container and its runtime are gone before their events are looked at.
+    #[test]
+    fn a_container_whose_runtime_is_gone_is_known_by_the_bundle_beside_it() {
+        let node = tempfile::tempdir().expect("temporary folder");
+        let root = node.path();
+        std::fs::create_dir_all(root.join("work/plain")).expect("folder");
+        let spec = r#"{"ociVersion": "1.0.2", "annotations": {"io.kubernetes.cri.container-name": "main"}}"#;
+        std::fs::write(root.join("work/plain/config.json"), spec).expect("spec");
+        let mut attributor = Attributor::new(AttributeOptions {
+            host_root: root.to_owned(),
+            proc: root.join("proc"),
+            ..AttributeOptions::default()
+        });
+        let exec = |pid: u32, parent: u32, mount: u32, exe: &str, args: &str| {
+            let mut exec = Exec {
+                pid,
+                start_time: u64::from(pid),
+                parent_pid: parent,
+                parent_start_time: u64::from(parent),
+                cgroup_id: 7,
+                exe: exe.into(),
+                cwd: b"/work".to_vec(),
+                args: Args { bytes: args.into(), gap: None, length: args.len() as u32, count: 4 },
+                ..Exec::default()
+            };
+            exec.namespaces.mount = mount;
+            exec.file.inode = u64::from(mount) + 5;
+            Event { time: u64::from(pid), read_failed: false, body: Body::Exec(Box::new(exec)) }
+        };
+        attributor.apply(&exec(10, 1, 0, "/usr/sbin/runc", "runc\0run\0--bundle\0plain\0c1\0"));
+        let key = |pid: u32| ProcessKey { pid, start_time: u64::from(pid) };
+        let fork = Fork {
+            child: key(11),
+            creator: key(10),
+            parent: key(10),
+            cgroup_id: 7,
+            namespaces: Namespaces::default(),
+            namespace_pid: 1,
+            uid: 0,
+        };
+        attributor.apply(&Event { time: 11, read_failed: false, body: Body::Fork(fork) });
+        let event = exec(11, 10, 9, "/bin/sh", "sh\0");
+        let attributed = attributor.apply(&event);
+        let container = attributed.container.expect("its order names it");
+        assert_eq!(&*container.id, "c1");
+        assert_eq!(&*container.container().expect("its spec").name, "main");
     }
 }
