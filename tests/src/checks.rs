@@ -47,6 +47,7 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
             report.check("metrics-page", Vec::new());
             report.check("metrics-invariant", complaints);
             report.check("events-lost", lost(&page));
+            report.check("misses-counted", uncounted(&page, &sensor.hooks));
             report.check("outputs-dropped", dropped(&page));
             report.check("metrics-findings", finding_metrics(&page, &sensor.log.since(0)));
             last_page = Some(page);
@@ -120,6 +121,13 @@ fn imbalance(page: &Page) -> Vec<String> {
             .then(|| format!("{kind}: seen {seen} is not filtered {filtered} + sent {sent} + lost {lost}"))
     };
     kinds.into_iter().filter_map(complain).collect()
+}
+
+/// Hooks without a count of skipped runs, on a kernel that has one for others (5.12 and newer).
+fn uncounted(page: &Page, hooks: &BTreeMap<String, String>) -> Vec<String> {
+    let counts = page.sum_by("stride_sensor_events_missed_total", "hook");
+    let uncounted = hooks.keys().filter(|hook| !counts.is_empty() && !counts.contains_key(*hook));
+    uncounted.map(|hook| format!("nothing counts the skipped runs of `{hook}`")).collect()
 }
 
 /// What the kernel side sent until the page was read must be in the log, now that the sensor has ended.

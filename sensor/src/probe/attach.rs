@@ -76,7 +76,7 @@ pub struct AttachedHook {
     pub kind: EventKind,
     /// The way in.
     pub rung: Rung,
-    /// Descriptor of the loaded program.
+    /// Descriptor of the loaded program whose runs the kernel counts; open as long as the program is loaded.
     pub program: i32,
 }
 

@@ -45,10 +45,11 @@ impl KernelCounters {
         Ok(sum)
     }
 
-    /// Runs the kernel skipped because the program was already running on that CPU (5.12 and newer; 0 before).
-    pub fn missed(&self, hook: &AttachedHook) -> u64 {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", hook.program)).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    /// Runs the kernel skipped because the program was already running on that CPU; `None` before 5.12, which does not count
+    /// them.
+    pub fn missed(&self, hook: &AttachedHook) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", hook.program)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse().ok()
     }
 }

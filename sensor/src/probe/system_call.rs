@@ -27,26 +27,27 @@ pub enum SystemCallError {
     Missing(String),
 }
 
-/// The way into system calls, once the first of them has a program.
+/// The way into system calls.
 #[derive(Default)]
 pub struct SystemCalls {
-    router: Option<ProgramFd>,
+    /// Whether the router is attached, as it is once the first of the calls has a program.
+    routed: bool,
 }
 
 impl SystemCalls {
     /// Runs the programs at the return of their calls, each in both its native and its 32-bit form: `programs` and
     /// `calls` hold as many groups separated by `|`, the calls of a group are separated by spaces. Gives the program
-    /// that the kernel counts the runs of.
+    /// that the kernel counts the runs of, by the descriptor that `ebpf` keeps open.
     ///
     /// # Errors
     /// If the kernel refuses a program or the map.
-    pub fn attach(
+    pub fn attach<'a>(
         &mut self,
-        ebpf: &mut Ebpf,
+        ebpf: &'a mut Ebpf,
         btf: &Btf,
         programs: &str,
         calls: &str,
-    ) -> Result<&ProgramFd, SystemCallError> {
+    ) -> Result<&'a ProgramFd, SystemCallError> {
         for (program, calls) in programs.split('|').zip(calls.split('|')) {
             let loaded = load(ebpf, btf, program)?;
             let map = ebpf.map_mut(MAP).ok_or_else(|| SystemCallError::Missing(format!("map {MAP}")))?;
@@ -55,11 +56,15 @@ impl SystemCalls {
                 map.set(index, &loaded, 0)?;
             }
         }
-        if self.router.is_none() {
-            self.router = Some(load(ebpf, btf, ROUTER)?);
-            tracepoint(ebpf, ROUTER)?.attach()?;
+        let router = tracepoint(ebpf, ROUTER)?;
+        if !self.routed {
+            if router.fd().is_err() {
+                router.load(TRACEPOINT, btf)?;
+            }
+            router.attach()?;
+            self.routed = true;
         }
-        self.router.as_ref().ok_or_else(|| SystemCallError::Missing(ROUTER.to_owned()))
+        Ok(router.fd()?)
     }
 }
 

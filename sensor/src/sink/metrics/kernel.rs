@@ -4,13 +4,13 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
 use sensor_ebpf::abi::{Counters, EventKind};
 
-use crate::probe::KernelCounters;
+use crate::probe::{AttachedHook, KernelCounters};
 
 /// Where the kernel's counters are read.
 pub trait KernelAccount: Send + Sync {
     /// One kind's counters; `None` if they cannot be read now.
     fn counters(&self, kind: EventKind) -> Option<Counters>;
-    /// Each attached hook with the runs that the kernel skipped.
+    /// Each attached hook with the runs that the kernel skipped; without those whose runs it does not count.
     fn missed(&self) -> Vec<(&'static str, u64)>;
 }
 
@@ -20,7 +20,8 @@ impl KernelAccount for KernelCounters {
     }
 
     fn missed(&self) -> Vec<(&'static str, u64)> {
-        self.hooks().iter().map(|hook| (hook.name, KernelCounters::missed(self, hook))).collect()
+        let missed = |hook: &AttachedHook| Some((hook.name, KernelCounters::missed(self, hook)?));
+        self.hooks().iter().filter_map(missed).collect()
     }
 }
 
