@@ -90,6 +90,9 @@ impl Bench {
     }
 }
 
+/// The name (`$0`) of shells that run a scenario's setup. What they do is not the scenario.
+pub const SETUP: &str = "scenario-setup";
+
 /// One scenario on its way.
 struct Stage<'a> {
     scenario: &'a Scenario,
@@ -190,7 +193,11 @@ impl Stage<'_> {
     }
 
     fn script_to_end(&self, script: &str, name: &str) -> Result<u32> {
-        let mut child = self.shell(script)?.spawn()?;
+        let mut command = self.shell(script)?;
+        if name == "setup" {
+            command.arg(SETUP);
+        }
+        let mut child = command.spawn()?;
         match host::wait(&mut child, self.limit)? {
             Some(status) if status.success() => Ok(child.id()),
             Some(status) => bail!("the {name} script ended with {}: {}", host::describe(status), self.tail()),

@@ -1,5 +1,6 @@
 //! The noise run: what a node does all day, again and again, must raise nothing of medium severity or above.
 
+use crate::execute::SETUP;
 use crate::run::{Prepared, observe};
 use crate::scenario::Class;
 use crate::{NoiseArguments, checks};
@@ -55,13 +56,24 @@ pub fn run(arguments: &NoiseArguments) -> Result<ExitCode> {
     set.finish()
 }
 
-/// The findings of these severities. What the runner itself does between the scenarios counts too.
+/// The findings of these severities. What the runner itself does between the scenarios counts too, what their setups do does not:
+/// they put things there that are no part of a node's life.
 fn findings<'a>(records: &'a [Arc<Value>], severities: &'a [&str]) -> impl Iterator<Item = &'a Value> {
     let is_one = move |record: &&'a Value| {
         let severity = record["finding"]["severity"].as_str().unwrap_or_default();
-        record["kind"] == "finding" && severities.contains(&severity)
+        record["kind"] == "finding" && severities.contains(&severity) && !is_of_setup(record)
     };
     records.iter().map(|record| &**record).filter(is_one)
+}
+
+/// Whether a record's process is the shell of a setup, or descends from one.
+fn is_of_setup(record: &Value) -> bool {
+    let process = &record["process"];
+    let ancestors = process["ancestors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_shell = |process: &Value| {
+        process["args"].as_array().is_some_and(|arguments| arguments.iter().any(|one| one == SETUP))
+    };
+    is_shell(process) || ancestors.iter().any(is_shell)
 }
 
 /// Writes the findings that should not be to the end of a file.
@@ -77,5 +89,25 @@ fn count(records: &[Arc<Value>], severities: &[&str], counts: &mut BTreeMap<Stri
         let [id, severity, title] =
             ["id", "severity", "title"].map(|key| finding[key].as_str().unwrap_or_default());
         *counts.entry(format!("{id} ({severity}): {title}")).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_setup_does_is_no_noise() {
+        let record = |process: Value| {
+            Arc::new(json!({"kind": "finding", "finding": {"severity": "high", "id": "x"}, "process": process}))
+        };
+        let setup = json!({"args": ["/bin/sh", "-eu", "-c", "chmod u+s f", SETUP]});
+        let records = [
+            record(setup.clone()),
+            record(json!({"args": ["chmod"], "ancestors": [setup]})),
+            record(json!({"args": ["chmod"], "ancestors": [{"args": ["/bin/sh", "-eu", "-c", "chmod"]}]})),
+        ];
+        assert_eq!(findings(&records, &["high"]).count(), 1);
     }
 }
