@@ -100,11 +100,17 @@ pub enum BenchCommand {
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
-    /// Read rule files and name every error in them.
+    /// Read rule files and name every mistake in them.
     Check {
         /// Rule files, and folders of them.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// Warnings are mistakes too.
+        #[arg(long)]
+        strict: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// List the rules that `run` would use.
     List {
@@ -137,6 +143,9 @@ pub struct RunArguments {
     /// Leave the built-in rules out.
     #[arg(long)]
     pub no_builtin_rules: bool,
+    /// Do not start if a rule has a mistake or names what no event here fills [default: go on without what is wrong].
+    #[arg(long)]
+    pub strict_rules: bool,
     /// Whose events are judged [default: all].
     #[arg(long, value_enum, value_name = "SCOPE")]
     pub scope: Option<Scope>,
@@ -170,6 +179,7 @@ impl RunArguments {
         Layer {
             rules: (!flags.rules.is_empty()).then_some(flags.rules),
             builtin_rules: flags.no_builtin_rules.then_some(false),
+            strict_rules: flags.strict_rules.then_some(true),
             scope: flags.scope,
             output: flags.output,
             log_dir: flags.log_dir,
@@ -201,13 +211,14 @@ mod tests {
 
     #[test]
     fn every_flag_reaches_its_setting() {
-        let line = "stride-sensor run --config c.yaml --rules a --rules b --no-builtin-rules --scope host --output json \
+        let line = "stride-sensor run --config c.yaml --rules a --rules b --no-builtin-rules --strict-rules --scope host --output json \
                     --log-dir /log --log events --metrics off --attach kprobe --duration 1m30s --node n";
         let Ok(Cli { command: Command::Run(arguments) }) = parse(line) else { panic!("run") };
         assert_eq!(arguments.config, Some("c.yaml".into()));
         let expected = Layer {
             rules: Some(vec!["a".into(), "b".into()]),
             builtin_rules: Some(false),
+            strict_rules: Some(true),
             scope: Some(Scope::Host),
             output: Some(OutputFormat::Json),
             log_dir: Some("/log".into()),
@@ -229,8 +240,12 @@ mod tests {
 
     #[test]
     fn other_commands() {
-        let good =
-            ["doctor --json", "rules check a b", "rules list --json --rules x", "rules show drift-exec"];
+        let good = [
+            "doctor --json",
+            "rules check a b --strict --json",
+            "rules list --json --rules x",
+            "rules show drift-exec",
+        ];
         for line in good {
             assert!(parse(&format!("stride-sensor {line}")).is_ok(), "{line}");
         }

@@ -21,7 +21,7 @@ use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::probe::{Probe, ProbeOptions};
-use crate::run::{RunError, rule_set};
+use crate::run::{Loaded, RunError};
 use crate::self_watch::SelfWatch;
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, Outlet};
@@ -227,7 +227,7 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
     Ok(Spine {
         decoder: Decoder::default(),
         attributor,
-        judges: Judges::new(rule_set(true, &[])?, Trust::new("/".into(), &[]), "bench", host),
+        judges: Judges::new(Loaded::read(true, &[])?.set, Trust::new("/".into(), &[]), "bench", host),
         outlet: Outlet::discarding(telemetry),
         metrics: Arc::new(Metrics::new(BuildInfo::default())),
         health: Arc::new(Health::default()),

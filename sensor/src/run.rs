@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sensor_ebpf::abi::RingClass;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root};
 use crate::cli::{Exit, RunArguments};
@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
 use crate::coverage::{coverage, hook_states};
 use crate::decode::Decoder;
 use crate::judge::fold::Folding;
-use crate::judge::rules::{RuleSet, builtin, describe};
+use crate::judge::rules::{Level, RuleError, RuleSet, builtin, describe};
 use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
@@ -76,7 +76,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let started = Instant::now();
     let file = arguments.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let config = Config::merge(arguments.layer(), file, &Surroundings::read())?;
-    let rules = load_rules(&config)?;
+    let (rules, rule_errors) = load_rules(&config)?;
     privileges::check()?;
     let attribute = options(&config);
     let host = host_namespaces(&attribute);
@@ -91,7 +91,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     }));
     metrics.hooks(&probe.hooks);
     metrics.detections(&coverage(&rules, &hook_states(&probe.hooks)));
-    metrics.rules(rules.rules().len(), 0);
+    metrics.rules(rules.rules().len(), rule_errors);
     let health = Arc::new(Health::default());
     // Without the life of processes nothing can be attributed; other hooks make detections blind, which is a metric.
     let essential = probe.hooks.iter().filter(|hook| hook.kind.class() == RingClass::Lineage);
@@ -175,34 +175,69 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Built-in rules, then the user's. Errors are all told at once.
+/// Built-in rules, then the user's. Rules with a mistake are left out and told, unless the settings are strict.
 ///
 /// # Errors
-/// If a file cannot be read or a rule has a mistake.
-pub fn load_rules(config: &Config) -> Result<RuleSet, RunError> {
-    rule_set(config.builtin_rules, &config.rules)
+/// If a file cannot be read, nothing is left to judge by, or the settings are strict and a rule is not as it should be.
+pub fn load_rules(config: &Config) -> Result<(RuleSet, usize), RunError> {
+    let loaded = Loaded::read(config.builtin_rules, &config.rules)?;
+    let problems = loaded.problems(config.strict_rules);
+    if !problems.is_empty() && (config.strict_rules || loaded.set.rules().is_empty()) {
+        return Err(RunError::Rules(loaded.told(config.strict_rules)));
+    }
+    for message in &loaded.messages {
+        let (place, help) = (&message.place, message.help.as_deref().unwrap_or(""));
+        let (file, line, code) = (&place.source.name, place.line, message.code.name());
+        match message.level {
+            Level::Error => error!(%file, line, code, help, "a rule is left out: {}", message.message),
+            Level::Warning => warn!(%file, line, code, help, "{}", message.message),
+            Level::Note => info!(%file, line, code, help, "{}", message.message),
+        }
+    }
+    let errors = problems.len();
+    Ok((loaded.set, errors))
 }
 
-/// Built-in rules if asked for, then those of `paths`.
-///
-/// # Errors
-/// If a file cannot be read or a rule has a mistake.
-pub fn rule_set(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<RuleSet, RunError> {
-    let lines = |errors: &mut dyn Iterator<Item = String>| errors.collect::<Vec<_>>().join("\n\n");
-    let mut sources = if with_builtin { builtin::sources() } else { Vec::new() };
-    let own = describe::read(paths)
-        .map_err(|errors| RunError::Rules(lines(&mut errors.iter().map(ToString::to_string))))?;
-    sources.extend(own);
-    let (set, errors) = RuleSet::load(sources);
-    if errors.is_empty() {
-        return Ok(set);
+/// Rules with all that is to be said about their files.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Those without a mistake.
+    pub set: RuleSet,
+    /// Mistakes, warnings and notes.
+    pub messages: Vec<RuleError>,
+}
+
+impl Loaded {
+    /// Built-in rules if asked for, then those of `paths`.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<Self, RunError> {
+        let mut sources = if with_builtin { builtin::sources() } else { Vec::new() };
+        let own = describe::read(paths).map_err(|errors| {
+            RunError::Rules(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
+        })?;
+        sources.extend(own);
+        let (set, messages) = RuleSet::load(sources);
+        Ok(Self { set, messages })
     }
-    let text = lines(&mut errors.iter().map(ToString::to_string));
-    let errors = match errors.len() {
-        1 => "1 error".to_owned(),
-        count => format!("{count} errors"),
-    };
-    Err(RunError::Rules(format!("{text}\n\n{errors} in rules")))
+
+    /// Mistakes; if `strict`, warnings too.
+    pub fn problems(&self, strict: bool) -> Vec<&RuleError> {
+        let worst = if strict { Level::Warning } else { Level::Error };
+        self.messages.iter().filter(|message| message.level <= worst).collect()
+    }
+
+    /// All problems, and how many they are.
+    pub fn told(&self, strict: bool) -> String {
+        let problems = self.problems(strict);
+        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let count = match problems.len() {
+            1 => "1 error".to_owned(),
+            count => format!("{count} errors"),
+        };
+        format!("{}\n\n{count} in rules", text.join("\n\n"))
+    }
 }
 
 /// What the sinks get of the time to stop.
@@ -319,7 +354,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file = folder.path().join("r.yaml");
         fs::write(&file, "- macro: m\n").expect("write");
-        let error = rule_set(false, &[file]).expect_err("no condition").to_string();
-        assert!(error.ends_with("\n\n1 error in rules"), "{error}");
+        let told = Loaded::read(false, &[file]).expect("readable").told(false);
+        assert!(told.ends_with("\n\n1 error in rules"), "{told}");
     }
 }

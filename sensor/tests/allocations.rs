@@ -9,7 +9,7 @@ use stride_sensor::event::{
 };
 use stride_sensor::judge::trust::Trust;
 use stride_sensor::judge::{HostStanding, Judges};
-use stride_sensor::run::rule_set;
+use stride_sensor::run::Loaded;
 
 /// The system's allocator, which counts what this thread asks for.
 struct Counting;
@@ -147,7 +147,7 @@ fn judged(attributor: &mut Attributor, judges: &mut Judges, event: &Event) -> (u
 fn judging_what_matches_nothing_allocates_nothing() {
     let (_folder, mut attributor) = node();
     let mut judges = Judges::new(
-        rule_set(true, &[]).expect("built-in rules"),
+        Loaded::read(true, &[]).expect("built-in rules").set,
         Trust::new("/".into(), &[]),
         "node",
         HostStanding::default(),
@@ -172,7 +172,7 @@ fn judging_what_matches_nothing_allocates_nothing() {
 fn the_pod_is_known_and_a_match_is_a_finding() {
     let (_folder, mut attributor) = node();
     let mut judges = Judges::new(
-        rule_set(true, &[]).expect("built-in rules"),
+        Loaded::read(true, &[]).expect("built-in rules").set,
         Trust::new("/".into(), &[]),
         "node",
         HostStanding::default(),

@@ -100,7 +100,9 @@ mod tests {
     #[test]
     fn what_a_setup_does_is_no_noise() {
         let record = |process: Value| {
-            Arc::new(json!({"kind": "finding", "finding": {"severity": "high", "id": "x"}, "process": process}))
+            Arc::new(
+                json!({"kind": "finding", "finding": {"severity": "high", "id": "x"}, "process": process}),
+            )
         };
         let setup = json!({"args": ["/bin/sh", "-eu", "-c", "chmod u+s f", SETUP]});
         let records = [

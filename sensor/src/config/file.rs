@@ -23,6 +23,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 struct Document {
     rules: Option<Vec<PathBuf>>,
     builtin_rules: Option<bool>,
+    strict_rules: Option<bool>,
     scope: Option<Spanned<String>>,
     output: Option<Spanned<String>>,
     log_dir: Option<PathBuf>,
@@ -159,6 +160,7 @@ impl Reader<'_> {
         Layer {
             rules: document.rules,
             builtin_rules: document.builtin_rules,
+            strict_rules: document.strict_rules,
             scope: self.read("scope", document.scope, parse_name),
             output: self.read("output", document.output, parse_name),
             log_dir: document.log_dir,

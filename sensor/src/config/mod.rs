@@ -57,6 +57,8 @@ pub struct Layer {
     pub rules: Option<Vec<PathBuf>>,
     /// Whether the built-in rules are in force.
     pub builtin_rules: Option<bool>,
+    /// Whether a mistake or warning in a rule stops the start.
+    pub strict_rules: Option<bool>,
     /// Whose events are judged.
     pub scope: Option<Scope>,
     /// What goes to stdout.
@@ -110,6 +112,8 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// Whether the built-in rules are in force.
     pub builtin_rules: bool,
+    /// Whether a mistake or warning in a rule stops the start.
+    pub strict_rules: bool,
     /// Whose events are judged.
     pub scope: Scope,
     /// What goes to stdout.
@@ -254,6 +258,7 @@ impl Layer {
         Self {
             rules: self.rules.or(below.rules),
             builtin_rules: self.builtin_rules.or(below.builtin_rules),
+            strict_rules: self.strict_rules.or(below.strict_rules),
             scope: self.scope.or(below.scope),
             output: self.output.or(below.output),
             log_dir: self.log_dir.or(below.log_dir),
@@ -294,6 +299,7 @@ impl Config {
         let config = Self {
             rules: layer.rules.unwrap_or_default(),
             builtin_rules: layer.builtin_rules.unwrap_or(true),
+            strict_rules: layer.strict_rules.unwrap_or(false),
             scope: layer.scope.unwrap_or_default(),
             output: layer.output.unwrap_or_default(),
             log_dir: layer.log_dir,

@@ -15,6 +15,7 @@ fn here() -> Surroundings {
 const FULL: &str = "\
 rules: [/etc/stride/rules, extra.yaml]
 builtin_rules: false
+strict_rules: true
 scope: containers
 output: none
 log_dir: /var/log/stride

@@ -1,12 +1,14 @@
 //! An attributed event as rules see it: every field of the rule language, answered without allocation.
 
+mod falco;
+
 use std::cell::{Cell, OnceCell};
 use std::io::Write;
 use std::sync::Arc;
 
 use super::action_facts::ActionView;
 use super::contract::Breach;
-use super::rules::{Facts, Field, Key, Value, event_type};
+use super::rules::{Facts, Field, Key, Value, event_types};
 use super::{hosts, lookalike};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, is_loader, names};
@@ -25,6 +27,9 @@ pub struct Buffers {
     found: Vec<u8>,
     cmdline: Cell<Vec<u8>>,
     parent_cmdline: Cell<Vec<u8>>,
+    exeline: Cell<Vec<u8>>,
+    flags: Cell<Vec<u8>>,
+    descriptor: Cell<Vec<u8>>,
 }
 
 /// One event, as rules see it.
@@ -40,6 +45,9 @@ pub struct EventFacts<'a> {
     /// Made when first asked for; no built-in rule does.
     cmdline: OnceCell<Vec<u8>>,
     parent_cmdline: OnceCell<Vec<u8>>,
+    exeline: OnceCell<Vec<u8>>,
+    flags: OnceCell<Vec<u8>>,
+    descriptor: OnceCell<Vec<u8>>,
     /// Different names of the program and of its parent's.
     names: Names<'a>,
     parent_names: Names<'a>,
@@ -136,6 +144,9 @@ impl<'a> EventFacts<'a> {
             buffers,
             cmdline: OnceCell::new(),
             parent_cmdline: OnceCell::new(),
+            exeline: OnceCell::new(),
+            flags: OnceCell::new(),
+            descriptor: OnceCell::new(),
             names: own_names,
             parent_names: parent.map(|parent| Names::of(parent.names())).unwrap_or_default(),
             node,
@@ -308,6 +319,9 @@ impl<'a> EventFacts<'a> {
         match field {
             Field::ContainerId => return Some(text(&id[..id.len().min(12)])),
             Field::ContainerFullId => return Some(text(id)),
+            Field::ContainerStartTs => {
+                return Some(Value::Number(i64::try_from(handle.created).unwrap_or(i64::MAX)));
+            }
             _ => {}
         }
         let container = handle.container()?;
@@ -333,7 +347,7 @@ impl Facts for EventFacts<'_> {
     fn get(&self, field: Field, key: Option<&Key>) -> Value<'_> {
         let event = self.attributed.event;
         match field {
-            Field::EvtType => return text(event_type(event.kind()).as_bytes()),
+            Field::EvtType => return text(self.event_type().as_bytes()),
             Field::EvtHostname => return text(self.node.as_bytes()),
             Field::EvtTime => return Value::Number(event.time as i64),
             _ => {}
@@ -347,6 +361,7 @@ impl Facts for EventFacts<'_> {
             .or_else(|| self.exec_field(field, key))
             .or_else(|| self.conclusion(field))
             .or_else(|| self.container_field(field))
+            .or_else(|| self.falco_field(field, key))
             .unwrap_or(Value::Missing)
     }
 
@@ -355,6 +370,10 @@ impl Facts for EventFacts<'_> {
             return found;
         }
         match field {
+            Field::EvtType => self.event_types(visit),
+            Field::ProcAexe => self.process().is_some_and(|process| {
+                process.ancestors.iter().any(|one| one.image.args.iter().next().is_some_and(&mut *visit))
+            }),
             Field::ProcArg => self.exec.is_some_and(|exec| exec.args.iter().skip(1).any(visit)),
             Field::ContractBroken => {
                 self.breaches.iter().any(|breach| visit(breach.clause.name().as_bytes()))
@@ -386,6 +405,9 @@ impl Drop for EventFacts<'_> {
         for (made, buffer) in [
             (&mut self.cmdline, &self.buffers.cmdline),
             (&mut self.parent_cmdline, &self.buffers.parent_cmdline),
+            (&mut self.exeline, &self.buffers.exeline),
+            (&mut self.flags, &self.buffers.flags),
+            (&mut self.descriptor, &self.buffers.descriptor),
         ] {
             if let Some(line) = made.take() {
                 buffer.set(line);

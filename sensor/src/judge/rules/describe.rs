@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{FILE_MAX, Rule, RuleSet, Source};
+use super::{FILE_MAX, Rule, RuleError, RuleSet, Source};
 
 /// Why rule files cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +132,27 @@ fn one_json(rule: &Rule) -> Value {
         "tags": rule.tags,
         "condition": rule.condition,
         "defined": rule.defined,
+    })
+}
+
+/// What is to be said about rule files, as JSON.
+pub fn messages_json(set: &RuleSet, messages: &[RuleError]) -> Value {
+    let message = |message: &RuleError| {
+        json!({
+            "level": message.level.name(),
+            "code": message.code.name(),
+            "message": message.message,
+            "file": message.place.source.name,
+            "line": message.place.line,
+            "column": message.place.column,
+            "chain": message.chain,
+            "help": message.help,
+        })
+    };
+    json!({
+        "rules": set.rules().len(),
+        "disabled": set.disabled(),
+        "messages": messages.iter().map(message).collect::<Vec<_>>(),
     })
 }
 

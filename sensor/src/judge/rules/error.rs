@@ -53,16 +53,18 @@ pub enum Code {
     TypeMismatch,
     /// A macro that is not defined.
     UnknownMacro,
-    /// A list that is not defined.
-    UnknownList,
     /// A macro or list that contains itself.
     Cycle,
     /// A pattern that cannot be compiled.
     BadPattern,
     /// Something is larger than its bound.
     TooLarge,
-    /// Part of Falco's language that this version does not have.
-    NotSupported,
+    /// A field of Falco's that no event here fills.
+    UnfilledField,
+    /// A kind of event of Falco's that no hook here reports.
+    UnseenEvent,
+    /// Events of a source that is not here, or a newer language than this one.
+    Requirement,
 }
 
 impl Code {
@@ -78,18 +80,43 @@ impl Code {
             Self::BadOperator => "bad-operator",
             Self::TypeMismatch => "type-mismatch",
             Self::UnknownMacro => "unknown-macro",
-            Self::UnknownList => "unknown-list",
             Self::Cycle => "cycle",
             Self::BadPattern => "bad-pattern",
             Self::TooLarge => "too-large",
-            Self::NotSupported => "not-supported",
+            Self::UnfilledField => "unfilled-field",
+            Self::UnseenEvent => "unseen-event",
+            Self::Requirement => "requirement",
         }
     }
 }
 
-/// One mistake.
+/// How bad a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// The rule cannot be judged.
+    Error,
+    /// It is judged, but not as its author may think. Strict loading takes it for an error.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Level {
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One message about a rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleError {
+    /// How bad it is.
+    pub level: Level,
     /// What kind.
     pub code: Code,
     /// What is wrong.
@@ -105,7 +132,12 @@ pub struct RuleError {
 impl RuleError {
     /// A mistake at a place.
     pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), place, chain: Vec::new(), help: None }
+        Self { level: Level::Error, code, message: message.into(), place, chain: Vec::new(), help: None }
+    }
+
+    /// Something at a place that is worth knowing.
+    pub fn note(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Self { level: Level::Note, ..Self::new(code, place, message) }
     }
 
     /// Adds the way out.
@@ -129,7 +161,8 @@ impl RuleError {
 impl fmt::Display for RuleError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = &self.place;
-        writeln!(formatter, "error[{}]: {}", self.code.name(), visible(&self.message))?;
+        let (level, code) = (self.level.name(), self.code.name());
+        writeln!(formatter, "{level}[{code}]: {}", visible(&self.message))?;
         let number = place.line.to_string();
         let margin = " ".repeat(number.len());
         writeln!(formatter, "{margin}--> {}:{}:{}", visible(&place.source.name), place.line, place.column)?;

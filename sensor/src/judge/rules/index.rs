@@ -2,7 +2,7 @@
 //! container, and with whether the runtime itself is at work. These are decided when loading: for each case there is a
 //! list of the rules that can still match, with what is left of their conditions.
 
-use super::event_type;
+use super::event_types::{depends_on_action, names};
 use super::facts::{Facts, Value};
 use super::field::Field;
 use super::program::{Matcher, Program, Test, TextMatcher};
@@ -66,8 +66,20 @@ impl Index {
     }
 }
 
-fn of_kind(test: &Test, kind: EventKind) -> Option<bool> {
-    (test.field == Field::EvtType).then(|| test.accepts(Value::Text(event_type(kind).as_bytes())))
+/// What the kind of event decides of a comparison. A kind has several names, and `!=` holds if none of them is it.
+pub(super) fn of_kind(test: &Test, kind: EventKind) -> Option<bool> {
+    if test.field != Field::EvtType {
+        return None;
+    }
+    let any = |text: &TextMatcher| names(kind).any(|name| text.matches(name.as_bytes()));
+    match &test.matcher {
+        Matcher::Exists => Some(true),
+        Matcher::Text(text) if depends_on_action(kind) => (!any(text)).then_some(false),
+        Matcher::NotText(text) if depends_on_action(kind) => (!any(text)).then_some(true),
+        Matcher::Text(text) => Some(any(text)),
+        Matcher::NotText(text) => Some(!any(text)),
+        _ => Some(false),
+    }
 }
 
 fn of_case(test: &Test, container: bool, runtime: bool) -> Option<bool> {

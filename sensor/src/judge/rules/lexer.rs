@@ -55,6 +55,20 @@ pub fn lex(text: &str) -> Result<Vec<Spanned>, LexError> {
                 at += 1;
                 continue;
             }
+            // A comment reaches to the end of its line; in a folded text, which has no lines left, it would hide the rest.
+            '#' => match characters[at..].iter().position(|&character| character == '\n') {
+                Some(length) => {
+                    at += length;
+                    continue;
+                }
+                None => {
+                    return Err(LexError {
+                        message: "a comment needs a condition that keeps its lines: begin it with `|`",
+                        start,
+                        end: at + 1,
+                    });
+                }
+            },
             '(' => Token::Open,
             ')' => Token::Close,
             ',' => Token::Comma,
@@ -180,6 +194,12 @@ mod tests {
         );
         assert_eq!(tokens("proc.env[A B]=1")[0], word("proc.env[A B]"));
         assert_eq!(tokens(r"'\d+\\'"), [Token::Quoted(r"\d+\\".into())]);
+    }
+
+    #[test]
+    fn comments_end_with_their_line() {
+        assert_eq!(tokens("a # b = 'c\nor b#"), [word("a"), word("or"), word("b#")]);
+        assert_eq!(lex("a # or b").expect_err("the rest would be hidden").start, 2);
     }
 
     #[test]

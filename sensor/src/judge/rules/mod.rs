@@ -7,13 +7,18 @@ pub mod builtin;
 mod compile;
 pub mod describe;
 mod error;
+pub mod event_types;
 mod facts;
+pub mod falco;
 mod field;
+mod function;
 mod index;
 mod lexer;
 mod load;
+mod matcher;
 mod output;
 mod parser;
+mod pattern;
 mod program;
 mod yaml;
 
@@ -23,21 +28,21 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use compile::glob_pattern;
-pub use error::{Code, Place, RuleError, Source};
+pub use error::{Code, Level, Place, RuleError, Source};
 pub use facts::{Facts, Key, Value};
 pub use field::{Field, FieldType, Indexing};
 pub use load::FILE_MAX;
 pub use output::{MISSING, Template, value as field_text};
+pub use pattern::glob_pattern;
 
 use crate::event::EventKind;
 use crate::judge::Judge;
 use crate::threat::{Severity, Stride, ThreatSource, attack, kubernetes_matrix};
 use compile::{CompileError, Definitions, compile};
-use index::Index;
+use index::{Index, of_kind};
 use load::{Items, RuleItem, Text};
 use parser::{Expression, Operator, parse};
-use program::{Matcher, Program, TextMatcher};
+use program::Program;
 
 /// Items of a list with the lists inside it put in.
 const LIST_MAX: usize = 1_000_000;
@@ -96,7 +101,8 @@ pub struct Matches {
 }
 
 impl RuleSet {
-    /// Reads and compiles files in their order. Rules with a mistake are left out, all others work.
+    /// Reads and compiles files in their order. Rules with a mistake are left out, all others work. The messages are of all
+    /// levels; those of one level stand in the order in which they were found.
     pub fn load(sources: Vec<Source>) -> (Self, Vec<RuleError>) {
         let mut items = Items::default();
         let mut errors = Vec::new();
@@ -107,11 +113,19 @@ impl RuleSet {
         let mut set = Self::default();
         let mut ids: BTreeMap<String, usize> = BTreeMap::new();
         for item in &items.rules {
-            if !item.enabled {
+            if let Some(source) = values(item, "source").first().filter(|source| *source != "syscall") {
+                let place = item.keys.get("source").map_or(&item.place, |(_, place)| place).clone();
+                let message =
+                    format!("rule `{}` is for events of the source `{source}`, which is not here", item.name);
+                let level = Level::Warning;
+                errors.push(RuleError { level, ..RuleError::new(Code::Requirement, place, message) });
                 set.disabled.push(item.name.clone());
                 continue;
             }
-            if let Some(mut rule) = rule(item, &definitions, &mut errors) {
+            let compiled = rule(item, &definitions, &mut errors);
+            if !item.enabled {
+                set.disabled.push(item.name.clone());
+            } else if let Some(mut rule) = compiled {
                 let next = ids.len();
                 rule.id_index = *ids.entry(rule.id.clone()).or_insert(next);
                 set.rules.push(rule);
@@ -167,11 +181,12 @@ impl RuleSet {
             EventKind::CredentialChange,
             EventKind::CgroupMove,
         ];
-        let mask = kinds(&rule.program);
-        if mask == u64::MAX {
-            return STANDING.to_vec();
-        }
-        EventKind::ALL.into_iter().filter(|kind| mask >> *kind as u32 & 1 != 0).collect()
+        let can_hold = |kind: &EventKind| {
+            let left = rule.program.assuming(&|test| of_kind(test, *kind));
+            !matches!(left, Program::Constant(false))
+        };
+        let kinds: Vec<EventKind> = EventKind::ALL.into_iter().filter(can_hold).collect();
+        if kinds.len() == EventKind::ALL.len() { STANDING.to_vec() } else { kinds }
     }
 
     /// Names of rules that are switched off.
@@ -237,10 +252,17 @@ fn expand<'a>(
                 expand(items, &inner.items, path, expanded, visited)?;
                 path.pop();
             }
-            None => expanded.push(item.clone()),
+            // Falco's files write quotes within quotes around items that are no plain words.
+            None => expanded.push(unquoted(item).to_owned()),
         }
     }
     Ok(())
+}
+
+/// A text without the double or single quotes around it.
+fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
 }
 
 impl Definitions for Defined {
@@ -269,31 +291,56 @@ fn parsed(condition: &Text, errors: &mut Vec<RuleError>) -> Option<Expression> {
             reported.help = error.help;
             if reported.message.starts_with("unknown operator") {
                 reported.code = Code::BadOperator;
-            } else if reported.message.contains("not supported yet") {
-                reported.code = Code::NotSupported;
             }
             errors.push(reported);
         })
         .ok()
 }
 
+/// The condition of a rule, with its exceptions taken out.
+fn condition(item: &RuleItem, errors: &mut Vec<RuleError>) -> Option<Expression> {
+    let mut parts = vec![parsed(&item.condition, errors)];
+    for exception in &item.exceptions {
+        match exception.expression() {
+            Ok(None) => {}
+            Ok(Some(expression)) => parts.push(Some(Expression::Not(Box::new(expression)))),
+            Err(error) => {
+                errors.push(error);
+                parts.push(None);
+            }
+        }
+    }
+    let mut parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(if parts.len() == 1 { parts.swap_remove(0) } else { Expression::And(parts) })
+}
+
 /// Compiles one rule; `None` if it has a mistake.
 fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Option<Rule> {
     let before = errors.len();
-    let program = parsed(&item.condition, errors).and_then(|expression| {
-        let mut mistakes = Vec::new();
-        let program = compile(&expression, defined, &mut mistakes);
-        errors.extend(mistakes.into_iter().map(|mistake| located(item, defined, mistake)));
+    let program = condition(item, errors).and_then(|expression| {
+        let mut messages = Vec::new();
+        let program = compile(&expression, defined, &mut messages);
+        errors.extend(messages.into_iter().map(|message| located(item, defined, message)));
         program
     });
-    let output = Template::parse(&item.output.text).map_err(|mistakes| {
-        errors.extend(mistakes.into_iter().map(|mistake| {
-            let place = item.output.place(mistake.start, mistake.end);
-            let mut error = RuleError::new(Code::UnknownField, place, mistake.message);
-            error.help = mistake.help;
-            error
-        }));
-    });
+    if item.skip_if_unknown {
+        skip_unknown(item, &mut errors[before..]);
+    }
+    let output = Template::parse(&item.output.text);
+    let (output, messages) = match output {
+        Ok((template, warnings)) => (Some(template), warnings),
+        Err(messages) => (None, messages),
+    };
+    errors.extend(messages.into_iter().map(|message| {
+        let place = item.output.place(message.start, message.end);
+        let code = if message.level == Level::Error { Code::UnknownField } else { Code::UnfilledField };
+        RuleError {
+            level: message.level,
+            help: message.help,
+            chain: vec![format!("in the output of rule `{}`", item.name)],
+            ..RuleError::new(code, place, message.message)
+        }
+    }));
     let mut meaning = Meaning { item, errors };
     let severity = meaning.severity();
     let stride = meaning.each("stride", Stride::parse, Stride::ALL.map(Stride::name));
@@ -302,7 +349,7 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
     let threat_source =
         meaning.each("threat_source", ThreatSource::parse, ThreatSource::ALL.map(ThreatSource::name));
     let judge = meaning.each("judge", Judge::parse, Judge::ALL.map(Judge::name));
-    if errors.len() > before {
+    if errors[before..].iter().any(|error| error.level == Level::Error) {
         return None;
     }
     let tags = values(item, "tags").to_vec();
@@ -310,10 +357,10 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
         name: item.name.clone(),
         id: values(item, "id").first().unwrap_or(&item.name).clone(),
         desc: item.desc.trim().to_owned(),
-        output: output.ok()?,
+        output: output?,
         severity,
         stride: if stride.is_empty() { crate::threat::stride_of_tags(&tags) } else { stride },
-        attack,
+        attack: if attack.is_empty() { techniques(&tags) } else { attack },
         ms_threat_matrix,
         threat_source,
         judge: judge.first().copied().unwrap_or(Judge::Rule),
@@ -325,14 +372,30 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
     })
 }
 
-/// Gives a mistake its place: in the rule, or in the innermost macro it was reached through.
-fn located(item: &RuleItem, defined: &Defined, mistake: CompileError) -> RuleError {
-    let inner = mistake.chain.last().and_then(|name| defined.macros.get(name)).map(|(_, text)| text);
-    let place = inner.unwrap_or(&item.condition).place(mistake.span.start, mistake.span.end);
-    let mut error = RuleError::new(mistake.code, place, mistake.message);
-    error.help = mistake.help;
-    if !mistake.chain.is_empty() {
-        let path = mistake.chain.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" -> ");
+/// Of a rule with `skip-if-unknown-filter` unknown fields are no mistakes: it is left out, and that is told.
+fn skip_unknown(item: &RuleItem, errors: &mut [RuleError]) {
+    for error in errors.iter_mut().filter(|error| error.code == Code::UnknownField) {
+        error.level = Level::Warning;
+        error.help = Some(format!("rule `{}` is left out, as its `skip-if-unknown-filter` says", item.name));
+    }
+}
+
+/// ATT&CK techniques among a rule's tags.
+fn techniques(tags: &[String]) -> Vec<String> {
+    let ids = tags.iter().map(|tag| tag.to_ascii_uppercase());
+    ids.filter(|id| id.starts_with('T') && attack::lookup(id).is_some()).collect()
+}
+
+/// Gives a message its place: in the rule, in the innermost macro it was reached through, or in an exception.
+fn located(item: &RuleItem, defined: &Defined, message: CompileError) -> RuleError {
+    let inner = message.chain.last().and_then(|name| defined.macros.get(name)).map(|(_, text)| text);
+    let in_text = || inner.unwrap_or(&item.condition).place(message.span.start, message.span.end);
+    let place = message.place.filter(|_| message.chain.is_empty()).unwrap_or_else(in_text);
+    let mut error = RuleError::new(message.code, place, message.message);
+    error.level = message.level;
+    error.help = message.help;
+    if !message.chain.is_empty() {
+        let path = message.chain.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" -> ");
         error.chain.push(format!("in macro {path}, used by rule `{}`", item.name));
     }
     error
@@ -396,48 +459,6 @@ impl Meaning<'_> {
             self.bad(key, id, &[]);
         }
         all.to_vec()
-    }
-}
-
-/// Which kinds of event a condition can hold for: a bit for each kind's number. Never too few.
-fn kinds(program: &Program) -> u64 {
-    const ALL: u64 = u64::MAX;
-    match program {
-        Program::Constant(false) => 0,
-        Program::Constant(true) => ALL,
-        Program::And(parts) => parts.iter().map(kinds).fold(ALL, |all, one| all & one),
-        Program::Or(parts) => parts.iter().map(kinds).fold(0, |all, one| all | one),
-        Program::Not(inner) => match &**inner {
-            Program::Test(test) if test.field == Field::EvtType => !kinds(inner),
-            _ => ALL,
-        },
-        Program::Test(test) => match &test.matcher {
-            Matcher::Text(TextMatcher::Equal(name)) if test.field == Field::EvtType => kind_mask(name),
-            Matcher::Text(TextMatcher::In(names)) if test.field == Field::EvtType => {
-                names.iter().fold(0, |all, name| all | kind_mask(name))
-            }
-            _ => ALL,
-        },
-    }
-}
-
-fn kind_mask(name: &[u8]) -> u64 {
-    EventKind::ALL
-        .iter()
-        .filter(|kind| event_type(**kind).as_bytes() == name)
-        .map(|kind| 1_u64 << *kind as u32)
-        .sum()
-}
-
-/// `evt.type` of a kind: Falco's name of the system call where there is one.
-pub fn event_type(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Fork => "clone",
-        EventKind::Exec => "execve",
-        EventKind::Exit => "procexit",
-        EventKind::CgroupCreate => "cgroup_create",
-        EventKind::CgroupRemove => "cgroup_remove",
-        other => other.name(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::compile::resolve;
+use super::compile::{Resolved, resolve};
+use super::error::Level;
 use super::facts::{Facts, Key, Value};
 use super::field::{Field, FieldType};
 use crate::text::printable;
@@ -22,9 +23,11 @@ enum Part {
     Field(Field, Option<Key>, bool),
 }
 
-/// A place in a template that names no field.
+/// A place in a template that names no field, or one without a value for any event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TemplateError {
+    /// How bad it is.
+    pub level: Level,
     /// What is wrong.
     pub message: String,
     /// The way out.
@@ -36,11 +39,11 @@ pub struct TemplateError {
 }
 
 impl Template {
-    /// Parses a template.
+    /// Parses a template; gives it with what is worth a warning.
     ///
     /// # Errors
-    /// For each field that does not exist.
-    pub fn parse(text: &str) -> Result<Self, Vec<TemplateError>> {
+    /// If a field does not exist: all messages.
+    pub fn parse(text: &str) -> Result<(Self, Vec<TemplateError>), Vec<TemplateError>> {
         let characters: Vec<char> = text.trim_end().chars().collect();
         let (mut parts, mut errors, mut plain) = (Vec::new(), Vec::new(), String::new());
         let mut at = 0;
@@ -57,8 +60,20 @@ impl Template {
             }
             let end = name_end(&characters, at + 1);
             let name: String = characters[at + 1..end].iter().collect();
+            let message = |level, message, help| {
+                let (start, end) = (at, end.max(at + 1));
+                TemplateError { level, message, help, start, end }
+            };
             match resolve(&name) {
-                Ok((field, key, list)) => {
+                Ok(Resolved::Unfilled(reason)) => {
+                    errors.push(message(
+                        Level::Warning,
+                        format!("no event here fills `{name}`: {reason}"),
+                        None,
+                    ));
+                    plain.push_str(MISSING);
+                }
+                Ok(Resolved::Field(field, key, list)) => {
                     // Falco's `*%field` asks for the line also where the field has no value, which is always so here.
                     if plain.ends_with('*') {
                         plain.pop();
@@ -66,15 +81,14 @@ impl Template {
                     parts.push(Part::Text(std::mem::take(&mut plain)));
                     parts.push(Part::Field(field, key, list));
                 }
-                Err((message, help)) => {
-                    errors.push(TemplateError { message, help, start: at, end: end.max(at + 1) })
-                }
+                Err((wrong, help)) => errors.push(message(Level::Error, wrong, help)),
             }
             at = end.max(at + 1);
         }
         parts.push(Part::Text(plain));
         parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        if errors.is_empty() { Ok(Self(parts)) } else { Err(errors) }
+        let is_wrong = errors.iter().any(|error| error.level == Level::Error);
+        if is_wrong { Err(errors) } else { Ok((Self(parts), errors)) }
     }
 
     /// The text for an event. Values are escaped, so that none can forge a line or steer a terminal.
@@ -117,7 +131,8 @@ fn name_end(characters: &[char], start: usize) -> usize {
 
 /// One value as text.
 pub fn value(facts: &dyn Facts, field: Field, key: Option<&Key>, list: bool) -> String {
-    if list || field.field_type() == FieldType::List {
+    // An event has several names; the first one is shown.
+    if (list || field.field_type() == FieldType::List) && field != Field::EvtType {
         let (mut texts, mut length) = (Vec::<String>::new(), 0);
         facts.any(field, &mut |element| {
             let text = shown(element);
@@ -172,7 +187,8 @@ mod tests {
     fn values_are_put_in_and_escaped() {
         let template =
             Template::parse("100%% %proc.name (%proc.pid) in %proc.names, *%user.uid %proc.env[A].")
-                .expect("valid");
+                .expect("valid")
+                .0;
         assert_eq!(template.render(&One(b"x\ny")), "100% x\\ny (7) in a,b, <NA> <NA>.");
         assert_eq!(template.fields().count(), 5);
     }
@@ -180,7 +196,7 @@ mod tests {
     #[test]
     fn long_values_are_cut() {
         static LONG: [u8; 5000] = [b'a'; 5000];
-        let text = Template::parse("%proc.name").expect("valid").render(&One(&LONG));
+        let text = Template::parse("%proc.name").expect("valid").0.render(&One(&LONG));
         assert!(text.len() < 1100 && text.ends_with("...(5000 bytes)"));
     }
 

@@ -1,5 +1,6 @@
 //! Pieces of a condition to an expression. `or` binds weakest, then `and`, then `not`.
 
+use super::error::Place;
 use super::lexer::{Spanned, Token, lex};
 
 /// Place in a condition, in characters.
@@ -24,21 +25,43 @@ pub enum Expression {
     Macro(String, Span),
     /// A comparison.
     Check(Check),
+    /// An expression that stands elsewhere: in an exception.
+    Placed(Box<Expression>, Box<Place>),
 }
 
 /// A comparison as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Field name with its index.
-    pub field: String,
-    /// Its place.
-    pub field_span: Span,
+    /// What is compared: a field, or what is made of fields.
+    pub subject: Term,
     /// Operator.
     pub operator: Operator,
     /// Its place.
     pub operator_span: Span,
-    /// Values; none for `exists`.
+    /// Values; none for `exists`, or where it is compared with `other`.
     pub values: Vec<Operand>,
+    /// What is made of fields, on the right.
+    pub other: Option<Term>,
+}
+
+/// What has a value for each event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// A field name with its index.
+    Field(String, Span),
+    /// A text in quotes, as `join` takes.
+    Text(String, Span),
+    /// What a function makes of its arguments.
+    Call(Function, Vec<Term>, Span),
+}
+
+impl Term {
+    /// Its place.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Field(_, span) | Self::Text(_, span) | Self::Call(_, _, span) => *span,
+        }
+    }
 }
 
 /// A value as written.
@@ -52,19 +75,27 @@ pub struct Operand {
     pub span: Span,
 }
 
-macro_rules! operators {
-    ($($variant:ident $($name:literal)|+,)*) => {
-        /// An operator.
+impl Operand {
+    /// A bare word.
+    pub fn bare(text: String, span: Span) -> Self {
+        Self { text, quoted: false, span }
+    }
+}
+
+macro_rules! names {
+    ($(#[$meta:meta])* $type:ident: $($variant:ident $($name:literal)|+,)*) => {
+        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Operator {
+        pub enum $type {
             $(#[doc = concat!($("`", $name, "` "),+)] $variant,)*
         }
 
-        impl Operator {
+        impl $type {
             /// All names.
+            #[allow(dead_code, reason = "not every kind of name is suggested")]
             pub const NAMES: &[&str] = &[$($($name,)+)*];
 
-            /// The operator of this name.
+            /// The one of this name.
             pub fn by_name(name: &str) -> Option<Self> {
                 match name { $($($name)|+ => Some(Self::$variant),)* _ => None }
             }
@@ -77,7 +108,9 @@ macro_rules! operators {
     };
 }
 
-operators! {
+names! {
+    /// An operator.
+    Operator:
     Equal "=" | "==",
     NotEqual "!=",
     Less "<",
@@ -99,9 +132,22 @@ operators! {
     Exists "exists",
 }
 
+names! {
+    /// A function of values: Falco's transformers.
+    Function:
+    Value "val",
+    Lower "tolower",
+    Upper "toupper",
+    Base64 "b64",
+    BaseName "basename",
+    Length "len",
+    Join "join",
+    Concatenate "concat",
+}
+
 impl Operator {
     /// Whether it takes a list in parentheses.
-    fn takes_list(self) -> bool {
+    pub fn takes_list(self) -> bool {
         matches!(self, Self::In | Self::Intersects | Self::PathMatch)
     }
 }
@@ -218,27 +264,24 @@ impl Parser {
     }
 
     /// A comparison, or a macro if no operator follows.
-    fn check(&mut self, field: String) -> Result<Expression, ParseError> {
-        let field_span = self.span();
-        if matches!(field.as_str(), "and" | "or") {
-            return Err(self.here(format!("`{field}` has nothing before it")));
+    fn check(&mut self, word: String) -> Result<Expression, ParseError> {
+        let span = self.span();
+        if matches!(word.as_str(), "and" | "or") {
+            return Err(self.here(format!("`{word}` has nothing before it")));
         }
-        self.at += 1;
-        if field.contains('.') && self.peek() == Some(&Token::Open) {
-            return Err(self.here("expected an operator between field and values"));
+        let call = self.call(0)?;
+        if call.is_none() {
+            self.at += 1;
+            if word.contains('.') && self.peek() == Some(&Token::Open) {
+                return Err(self.here("expected an operator between field and values"));
+            }
         }
         let operator_span = self.span();
         let name = match self.peek() {
             Some(Token::Symbol(symbol)) => (*symbol).to_owned(),
             Some(Token::Word(word)) if !matches!(word.as_str(), "and" | "or") => word.clone(),
-            Some(Token::Open) if is_transformer(&field) => {
-                return Err(ParseError {
-                    message: format!("`{field}(...)` is not supported yet"),
-                    span: field_span,
-                    help: Some("compare with `icontains` or `iglob` instead of changing the case".to_owned()),
-                });
-            }
-            _ => return Ok(Expression::Macro(field, field_span)),
+            _ if call.is_some() => return Err(self.here(format!("expected an operator after `{word}(...)`"))),
+            _ => return Ok(Expression::Macro(word, span)),
         };
         let Some(operator) = Operator::by_name(&name) else {
             let near = super::error::nearest(&name, Operator::NAMES.iter().copied());
@@ -249,13 +292,79 @@ impl Parser {
             });
         };
         self.at += 1;
-        let values = match operator {
-            Operator::Exists => Vec::new(),
-            _ if operator.takes_list() && self.peek() == Some(&Token::Open) => self.list()?,
-            _ if operator.takes_list() => vec![self.operand(operator)?],
-            _ => vec![self.operand(operator)?],
+        let subject = call.unwrap_or(Term::Field(word, span));
+        let (mut values, mut other) = (Vec::new(), None);
+        if operator != Operator::Exists {
+            other = self.call(0)?;
+            if other.is_none() {
+                values = match self.peek() {
+                    Some(Token::Open) if operator.takes_list() => self.list()?,
+                    _ => vec![self.operand(operator)?],
+                };
+            }
+        }
+        Ok(Expression::Check(Check { subject, operator, operator_span, values, other }))
+    }
+
+    /// `function(...)`, if that is what comes.
+    fn call(&mut self, depth: usize) -> Result<Option<Term>, ParseError> {
+        let span = self.span();
+        let Some(Token::Word(name)) = self.peek() else { return Ok(None) };
+        let Some(function) = Function::by_name(name) else { return Ok(None) };
+        if self.tokens.get(self.at + 1).map(|spanned| &spanned.token) != Some(&Token::Open) {
+            return Ok(None);
+        }
+        if depth > DEPTH {
+            return Err(self.here(format!("nested deeper than {DEPTH}")));
+        }
+        self.at += 2;
+        let mut arguments = Vec::new();
+        self.arguments(depth, &mut arguments)?;
+        let end = self.tokens.get(self.at - 1).map_or(span.end, |spanned| spanned.end);
+        let takes = match function {
+            Function::Join => 2..=64,
+            Function::Concatenate => 1..=64,
+            _ => 1..=1,
         };
-        Ok(Expression::Check(Check { field, field_span, operator, operator_span, values }))
+        if !takes.contains(&arguments.len()) {
+            let message = match takes.end() {
+                1 => format!("`{}` takes one argument", function.name()),
+                most => format!("`{}` takes {} to {most} arguments", function.name(), takes.start()),
+            };
+            return Err(ParseError { message, span: Span { start: span.start, end }, help: None });
+        }
+        Ok(Some(Term::Call(function, arguments, Span { start: span.start, end })))
+    }
+
+    /// Arguments up to the parenthesis that closes them. Falco writes the second one of `join` as a list in parentheses.
+    fn arguments(&mut self, depth: usize, arguments: &mut Vec<Term>) -> Result<(), ParseError> {
+        loop {
+            if let Some(call) = self.call(depth + 1)? {
+                arguments.push(call);
+                continue;
+            }
+            let span = self.span();
+            match self.peek() {
+                Some(Token::Close) => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(Token::Comma) => self.at += 1,
+                Some(Token::Open) if depth <= DEPTH => {
+                    self.at += 1;
+                    self.arguments(depth + 1, arguments)?;
+                }
+                Some(Token::Word(field)) => {
+                    arguments.push(Term::Field(field.clone(), span));
+                    self.at += 1;
+                }
+                Some(Token::Quoted(text)) => {
+                    arguments.push(Term::Text(text.clone(), span));
+                    self.at += 1;
+                }
+                _ => return Err(self.here("expected a field, `,` or `)`")),
+            }
+        }
     }
 
     fn operand(&mut self, operator: Operator) -> Result<Operand, ParseError> {
@@ -308,16 +417,21 @@ impl Parser {
     }
 }
 
-/// Falco's field transformers.
-fn is_transformer(name: &str) -> bool {
-    matches!(name, "tolower" | "toupper" | "b64" | "basename" | "len" | "val" | "join")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn term(one: &Term) -> String {
+        match one {
+            Term::Field(name, _) => name.clone(),
+            Term::Text(text, _) => format!("'{text}'"),
+            Term::Call(function, arguments, _) => {
+                format!("{}({})", function.name(), arguments.iter().map(term).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
 
     /// The expression with all its parentheses.
     fn shape(text: &str) -> String {
@@ -330,9 +444,12 @@ mod tests {
                 Expression::Or(parts) => join(parts, " or "),
                 Expression::Not(inner) => format!("not {}", show(inner)),
                 Expression::Macro(name, _) => name.clone(),
+                Expression::Placed(inner, _) => show(inner),
                 Expression::Check(check) => {
-                    let values: Vec<&str> = check.values.iter().map(|value| value.text.as_str()).collect();
-                    format!("{} {} {}", check.field, check.operator.name(), values.join("|"))
+                    let mut values: Vec<String> =
+                        check.values.iter().map(|value| value.text.clone()).collect();
+                    values.extend(check.other.iter().map(term));
+                    format!("{} {} {}", term(&check.subject), check.operator.name(), values.join("|"))
                         .trim_end()
                         .to_owned()
                 }
@@ -365,6 +482,20 @@ mod tests {
     }
 
     #[test]
+    fn functions_stand_on_both_sides() {
+        assert_eq!(shape("tolower(proc.name) in (a, b)"), "tolower(proc.name) in a|b");
+        assert_eq!(
+            shape("proc.name = val(proc.pname) or len(proc.args)>3"),
+            "(proc.name = val(proc.pname) or len(proc.args) > 3)"
+        );
+        assert_eq!(
+            shape("join('/', (fd.directory, basename(fd.name))) = 'x'"),
+            "join('/', fd.directory, basename(fd.name)) = x"
+        );
+        assert_eq!(shape("len and val"), "(len and val)");
+    }
+
+    #[test]
     fn mistakes_have_their_place() {
         assert_eq!(error("a and"), ("the condition ends where a field or a macro is expected".into(), 5));
         assert_eq!(error("a b c"), ("unknown operator `b`".into(), 2));
@@ -375,7 +506,10 @@ mod tests {
         assert_eq!(error("proc.name = (a, b)"), ("`=` takes one value".into(), 12));
         assert_eq!(error("and a"), ("`and` has nothing before it".into(), 0));
         assert_eq!(error(""), ("the condition ends where a field or a macro is expected".into(), 0));
-        assert_eq!(error("tolower(proc.name) = a"), ("`tolower(...)` is not supported yet".into(), 0));
+        assert_eq!(error("tolower(proc.name)"), ("expected an operator after `tolower(...)`".into(), 18));
+        assert_eq!(error("tolower(a.b, c.d) = a"), ("`tolower` takes one argument".into(), 0));
+        assert_eq!(error("a.b = val(a.c"), ("expected a field, `,` or `)`".into(), 13));
+        assert!(error(&"tolower(".repeat(100_000)).0.contains("nested deeper"));
         assert_eq!(error("proc.name startwith a"), ("unknown operator `startwith`".into(), 10));
         assert!(error(&"(".repeat(100_000)).0.contains("nested deeper"));
         assert!(error(&"not ".repeat(100_000)).0.contains("nested deeper"));

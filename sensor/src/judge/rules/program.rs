@@ -8,6 +8,8 @@ use regex::bytes::Regex;
 use super::compile::series;
 use super::facts::{Facts, Key, Value};
 use super::field::Field;
+use super::function::MadeTest;
+use super::matcher::address_number;
 
 /// A compiled condition.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub enum Program {
     Not(Box<Program>),
     /// A comparison.
     Test(Test),
+    /// A comparison of what functions make of fields.
+    Made(Box<MadeTest>),
 }
 
 /// A compiled comparison.
@@ -80,6 +84,8 @@ pub enum TextMatcher {
     Pattern(Box<Regex>),
     /// Is one of these paths or lies below it.
     Below(Box<[Box<[u8]>]>),
+    /// Is an address within one of these networks: numbers and masks of 128 bits, IPv4 mapped into IPv6.
+    Network(Box<[(u128, u128)]>),
 }
 
 impl Program {
@@ -91,6 +97,7 @@ impl Program {
             Self::Or(parts) => parts.iter().any(|part| part.holds(facts)),
             Self::Not(inner) => !inner.holds(facts),
             Self::Test(test) => test.holds(facts),
+            Self::Made(test) => test.holds(facts),
         }
     }
 
@@ -106,6 +113,7 @@ impl Program {
                 inner => Self::Not(Box::new(inner)),
             },
             Self::Test(test) => known(test).map_or_else(|| Self::Test(test.clone()), Self::Constant),
+            Self::Made(test) => Self::Made(test.clone()),
         }
     }
 
@@ -116,6 +124,7 @@ impl Program {
             Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::cost).sum(),
             Self::Not(inner) => inner.cost(),
             Self::Test(test) => test.cost(),
+            Self::Made(_) => 100,
         }
     }
 }
@@ -128,7 +137,7 @@ impl Test {
                 TextMatcher::Equal(_) | TextMatcher::StartsWith(_) | TextMatcher::EndsWith(_) => 2,
                 TextMatcher::In(_) => 4,
                 TextMatcher::Below(paths) => 2 + paths.len() as u32,
-                TextMatcher::Contains(_) => 10,
+                TextMatcher::Contains(_) | TextMatcher::Network(_) => 10,
                 TextMatcher::Pattern(_) => 50,
             },
         };
@@ -144,21 +153,7 @@ impl Test {
 
     /// Whether the comparison holds for a single value.
     pub fn accepts(&self, value: Value<'_>) -> bool {
-        match (&self.matcher, value) {
-            (_, Value::Missing) => false,
-            (Matcher::Exists, _) => true,
-            (Matcher::Bool(wanted), Value::Bool(value)) => *wanted == value,
-            (Matcher::Number { other, less, equal, greater }, Value::Number(value)) => match value.cmp(other)
-            {
-                Ordering::Less => *less,
-                Ordering::Equal => *equal,
-                Ordering::Greater => *greater,
-            },
-            (Matcher::NumberIn(numbers), Value::Number(value)) => numbers.binary_search(&value).is_ok(),
-            (Matcher::Text(matcher), Value::Text(value)) => matcher.matches(value),
-            (Matcher::NotText(matcher), Value::Text(value)) => !matcher.matches(value),
-            _ => false,
-        }
+        self.matcher.accepts(value)
     }
 
     /// An operator holds for a list if it holds for any element; `!=` if there is one and none is equal.
@@ -175,6 +170,26 @@ impl Test {
     }
 }
 
+impl Matcher {
+    /// Whether the comparison holds for a single value.
+    pub fn accepts(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (_, Value::Missing) => false,
+            (Self::Exists, _) => true,
+            (Self::Bool(wanted), Value::Bool(value)) => *wanted == value,
+            (Self::Number { other, less, equal, greater }, Value::Number(value)) => match value.cmp(other) {
+                Ordering::Less => *less,
+                Ordering::Equal => *equal,
+                Ordering::Greater => *greater,
+            },
+            (Self::NumberIn(numbers), Value::Number(value)) => numbers.binary_search(&value).is_ok(),
+            (Self::Text(matcher), Value::Text(value)) => matcher.matches(value),
+            (Self::NotText(matcher), Value::Text(value)) => !matcher.matches(value),
+            _ => false,
+        }
+    }
+}
+
 impl TextMatcher {
     /// Whether a text matches.
     pub fn matches(&self, text: &[u8]) -> bool {
@@ -186,8 +201,16 @@ impl TextMatcher {
             Self::EndsWith(suffix) => text.ends_with(suffix),
             Self::Pattern(pattern) => pattern.is_match(text),
             Self::Below(paths) => paths.iter().any(|path| is_below(text, path)),
+            Self::Network(networks) => is_within(text, networks),
         }
     }
+}
+
+fn is_within(text: &[u8], networks: &[(u128, u128)]) -> bool {
+    let address = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    address
+        .map(address_number)
+        .is_some_and(|number| networks.iter().any(|(value, mask)| number & mask == *value))
 }
 
 fn is_below(text: &[u8], path: &[u8]) -> bool {

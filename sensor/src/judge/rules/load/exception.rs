@@ -43,16 +43,14 @@ impl Exception {
         }
         if !self.operators.is_empty() && self.operators.len() != self.fields.len() {
             let (fields, operators) = (self.fields.len(), self.operators.len());
-            let message =
-                format!("exception `{}` has {fields} fields, but {operators} `comps`", self.name);
+            let message = format!("exception `{}` has {fields} fields, but {operators} `comps`", self.name);
             return Err(wrong(&self.place, message));
         }
         let mut any = Vec::new();
         for combination in &self.combinations {
             if combination.values.len() != self.fields.len() {
                 let (values, fields) = (combination.values.len(), self.fields.len());
-                let message =
-                    format!("{values} values for the {fields} fields of exception `{}`", self.name);
+                let message = format!("{values} values for the {fields} fields of exception `{}`", self.name);
                 return Err(wrong(&combination.place, message));
             }
             let parts = self.fields.iter().zip(&combination.values).enumerate();
@@ -127,7 +125,8 @@ pub fn combinations(
             return Err((place(item), "expected a list with one value for each field".to_owned()));
         };
         let values = values.iter().map(texts).collect::<Option<Vec<_>>>();
-        let values = values.ok_or_else(|| (place(item), "a value is a text or a list of texts".to_owned()))?;
+        let values =
+            values.ok_or_else(|| (place(item), "a value is a text or a list of texts".to_owned()))?;
         combinations.push(Combination { values, place: place(item) });
     }
     Ok(combinations)

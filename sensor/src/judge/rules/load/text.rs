@@ -37,8 +37,7 @@ impl Text {
         self.text.push(' ');
         let end = self.text.chars().count();
         self.text.push_str(&other.text);
-        self.pieces
-            .extend(other.pieces.into_iter().map(|piece| Piece { start: piece.start + end, ..piece }));
+        self.pieces.extend(other.pieces.into_iter().map(|piece| Piece { start: piece.start + end, ..piece }));
     }
 
     /// Where its characters `start..end` stand.

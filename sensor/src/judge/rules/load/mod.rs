@@ -1,29 +1,22 @@
-//! Rule files to items: lists, macros, rules. Later items of a name replace earlier ones.
+//! Rule files to items: lists, macros, rules. Later items of a name replace or change earlier ones.
+
+mod change;
+mod exception;
+mod rule;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use rule::RuleItem;
+pub use text::Text;
+
 use super::error::{Code, Place, RuleError, Source};
 use super::yaml::{self, Node, Yaml};
+use change::How;
 
 /// Largest rule file.
 pub const FILE_MAX: usize = 16 * 1024 * 1024;
-
-/// A condition or output with its place.
-#[derive(Clone, Debug)]
-pub struct Text {
-    /// Its text.
-    pub text: String,
-    node: Arc<Node>,
-    source: Arc<Source>,
-}
-
-impl Text {
-    /// Where its characters `start..end` stand.
-    pub fn place(&self, start: usize, end: usize) -> Place {
-        self.node.place_within(&self.source, start, end)
-    }
-}
 
 /// A list as written.
 #[derive(Debug)]
@@ -41,25 +34,6 @@ pub struct MacroItem {
     pub condition: Text,
 }
 
-/// A rule as written.
-#[derive(Clone, Debug)]
-pub struct RuleItem {
-    /// Its name.
-    pub name: String,
-    /// Where its name stands.
-    pub place: Place,
-    /// Its condition.
-    pub condition: Text,
-    /// Its output.
-    pub output: Text,
-    /// What it is about.
-    pub desc: String,
-    /// All other keys with scalar or list values, by name.
-    pub keys: BTreeMap<String, (Vec<String>, Place)>,
-    /// Whether it is judged.
-    pub enabled: bool,
-}
-
 /// All items of all files.
 #[derive(Debug, Default)]
 pub struct Items {
@@ -71,28 +45,8 @@ pub struct Items {
     pub rules: Vec<RuleItem>,
 }
 
-/// Keys of a rule, ours behind Falco's.
-const RULE_KEYS: [&str; 17] = [
-    "rule",
-    "desc",
-    "condition",
-    "output",
-    "priority",
-    "tags",
-    "enabled",
-    "source",
-    "warn_evttypes",
-    "skip-if-unknown-filter",
-    "id",
-    "severity",
-    "stride",
-    "attack",
-    "ms_threat_matrix",
-    "threat_source",
-    "judge",
-];
-/// Keys of Falco's that this version does not have.
-const NOT_YET: [&str; 4] = ["exceptions", "append", "override", "capture"];
+/// The newest version of Falco's engine whose language this is.
+const ENGINE_VERSION: (u32, u32, u32) = (0, 57, 0);
 
 /// Reads one file into `items`; what is wrong is added to `errors`, what is right is kept.
 pub fn load(source: &Arc<Source>, items: &mut Items, errors: &mut Vec<RuleError>) {
@@ -163,27 +117,49 @@ impl Loader<'_> {
             self.macro_item(entries);
         } else if has("list") {
             self.list(entries);
-        } else if !has("required_engine_version") && !has("required_plugin_versions") {
+        } else if has("required_engine_version") {
+            self.engine_version(&entries);
+        } else if has("required_plugin_versions") {
+            let message = "plugins of Falco are not loaded here; fields of containers and pods are built in";
+            self.errors.push(RuleError::note(Code::Requirement, place, message));
+        } else {
             let error = RuleError::new(Code::UnknownKey, place, "this item is neither rule, macro nor list");
             self.errors.push(error.help("begin it with `- rule:`, `- macro:` or `- list:`"));
+        }
+    }
+
+    /// Says if rules were written for a newer engine than the one whose language this is.
+    fn engine_version(&mut self, entries: &Entries) {
+        let Some((_, _, node)) = entries.iter().find(|(key, ..)| key == "required_engine_version") else {
+            return;
+        };
+        let mut numbers = node.text().unwrap_or("").split('.').map(|part| part.parse::<u32>().ok());
+        let mut next = || numbers.next().unwrap_or(Some(0));
+        // A single number is an old way to count: up to 57 they are the same as the middle one of three.
+        let version = match (next(), next(), next()) {
+            (Some(major), Some(minor), Some(patch)) => Some((major, minor, patch)),
+            _ => None,
+        };
+        let place = node.place(self.source);
+        match version {
+            None => {
+                self.error(Code::BadValue, place, "`required_engine_version` takes a version, such as 0.57.0")
+            }
+            Some((number, 0, 0)) if number > 0 && number <= ENGINE_VERSION.1 => {}
+            Some(version) if version > ENGINE_VERSION => {
+                let (major, minor, patch) = ENGINE_VERSION;
+                let message =
+                    format!("these rules ask for a newer language than that of {major}.{minor}.{patch}");
+                self.errors.push(RuleError::note(Code::Requirement, place, message));
+            }
+            Some(_) => {}
         }
     }
 
     /// Reports keys that an item does not have.
     fn check_keys(&mut self, entries: &Entries, known: &[&str]) {
         for (name, place, _) in entries {
-            if known.contains(&name.as_str()) {
-                continue;
-            }
-            if NOT_YET.contains(&name.as_str()) {
-                let error = RuleError::new(
-                    Code::NotSupported,
-                    place.clone(),
-                    format!("key `{name}` is not supported yet"),
-                );
-                self.errors
-                    .push(error.help("define the item again: a later definition replaces an earlier one"));
-            } else {
+            if !known.contains(&name.as_str()) {
                 let error = RuleError::new(Code::UnknownKey, place.clone(), format!("unknown key `{name}`"));
                 self.errors.push(error.suggest(name, known));
             }
@@ -191,81 +167,45 @@ impl Loader<'_> {
     }
 
     fn list(&mut self, mut entries: Entries) {
-        self.check_keys(&entries, &["list", "items"]);
+        self.check_keys(&entries, &["list", "items", "append", "override"]);
         let Some((name, place)) = self.name(&mut entries, "list") else { return };
+        let Some(change) = self.change(&mut entries, &["items"], &[]) else { return };
         let Some((key_place, node)) = take(&mut entries, "items") else {
             return self.error(Code::MissingKey, place, format!("list `{name}` has no `items`"));
         };
-        if let Some(items) = self.texts(&key_place, &node, "items") {
-            self.items.lists.insert(name, ListItem { items, place });
+        let Some(items) = self.texts(&key_place, &node, "items") else { return };
+        match (change.of("items"), self.items.lists.get_mut(&name)) {
+            (None, _) => {
+                self.items.lists.insert(name, ListItem { items, place });
+            }
+            (Some(How::Replace), Some(list)) => list.items = items,
+            (Some(How::Append), Some(list)) => list.items.extend(items),
+            (Some(_), None) => self.not_there("list", &name, place),
         }
     }
 
     fn macro_item(&mut self, mut entries: Entries) {
-        self.check_keys(&entries, &["macro", "condition"]);
+        self.check_keys(&entries, &["macro", "condition", "append", "override"]);
         let Some((name, place)) = self.name(&mut entries, "macro") else { return };
-        match self.scalar(&mut entries, "condition") {
-            Some(condition) => {
+        let Some(change) = self.change(&mut entries, &["condition"], &[]) else { return };
+        let Some(condition) = self.scalar(&mut entries, "condition") else {
+            return self.error(Code::MissingKey, place, format!("macro `{name}` has no `condition`"));
+        };
+        match (change.of("condition"), self.items.macros.get_mut(&name)) {
+            (None, _) => {
                 self.items.macros.insert(name, MacroItem { condition });
             }
-            None => self.error(Code::MissingKey, place, format!("macro `{name}` has no `condition`")),
+            (Some(How::Replace), Some(item)) => item.condition = condition,
+            (Some(How::Append), Some(item)) => item.condition.append(condition),
+            (Some(_), None) => self.not_there("macro", &name, place),
         }
     }
 
-    fn rule(&mut self, mut entries: Entries) {
-        self.check_keys(&entries, &RULE_KEYS);
-        let Some((name, place)) = self.name(&mut entries, "rule") else { return };
-        let condition = self.scalar(&mut entries, "condition");
-        let output = self.scalar(&mut entries, "output");
-        let desc = self.scalar(&mut entries, "desc").map(|desc| desc.text);
-        let enabled = self.enabled(&mut entries);
-        let known = self.items.rules.iter().position(|rule| rule.name == name);
-        let mut rule = match (known, condition, output) {
-            (_, Some(condition), Some(output)) => RuleItem {
-                name: name.clone(),
-                place: place.clone(),
-                condition,
-                output,
-                desc: String::new(),
-                keys: BTreeMap::new(),
-                enabled: true,
-            },
-            // A rule that was defined before may be changed in single keys, above all switched off.
-            (Some(known), condition, output) => {
-                let mut rule = self.items.rules[known].clone();
-                rule.condition = condition.unwrap_or(rule.condition);
-                rule.output = output.unwrap_or(rule.output);
-                rule
-            }
-            (None, condition, _) => {
-                let missing = if condition.is_none() { "condition" } else { "output" };
-                return self.error(Code::MissingKey, place, format!("rule `{name}` has no `{missing}`"));
-            }
-        };
-        rule.desc = desc.unwrap_or(rule.desc);
-        rule.enabled = enabled.unwrap_or(rule.enabled);
-        for key in [
-            "priority",
-            "severity",
-            "id",
-            "tags",
-            "stride",
-            "attack",
-            "ms_threat_matrix",
-            "threat_source",
-            "judge",
-            "source",
-        ] {
-            if let Some((key_place, node)) = take(&mut entries, key)
-                && let Some(values) = self.texts(&key_place, &node, key)
-            {
-                rule.keys.insert(key.to_owned(), (values, node.place(self.source)));
-            }
-        }
-        match known {
-            Some(known) => self.items.rules[known] = rule,
-            None => self.items.rules.push(rule),
-        }
+    /// Something is to be changed that was not defined before.
+    fn not_there(&mut self, kind: &str, name: &str, place: Place) {
+        let message = format!("there is no {kind} `{name}` to change");
+        let error = RuleError::new(Code::BadValue, place, message);
+        self.errors.push(error.help("it must be defined in an earlier file, or above in this one"));
     }
 
     fn name(&mut self, entries: &mut Entries, key: &str) -> Option<(String, Place)> {
@@ -281,20 +221,21 @@ impl Loader<'_> {
 
     fn scalar(&mut self, entries: &mut Entries, key: &str) -> Option<Text> {
         let (place, node) = take(entries, key)?;
-        let Some(text) = node.text().map(str::to_owned) else {
+        let text = Text::of(node, self.source);
+        if text.is_none() {
             self.error(Code::BadValue, place, format!("`{key}` takes a text"));
-            return None;
-        };
-        Some(Text { text, node: Arc::new(node), source: Arc::clone(self.source) })
+        }
+        text
     }
 
-    fn enabled(&mut self, entries: &mut Entries) -> Option<bool> {
-        let (_, node) = take(entries, "enabled")?;
+    /// `true` or `false`.
+    fn flag(&mut self, entries: &mut Entries, key: &str) -> Option<bool> {
+        let (_, node) = take(entries, key)?;
         match node.text() {
             Some("true") => Some(true),
             Some("false") => Some(false),
             _ => {
-                self.error(Code::BadValue, node.place(self.source), "`enabled` takes true or false");
+                self.error(Code::BadValue, node.place(self.source), format!("`{key}` takes true or false"));
                 None
             }
         }
