@@ -121,6 +121,8 @@ pub enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show the fields and kinds of event that rules may name.
+    Fields,
     /// Show one rule with what it means.
     Show {
         /// Id of the rule.

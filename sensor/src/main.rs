@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stride_sensor::cli::{BenchCommand, Cli, Command, Exit, RulesCommand};
-use stride_sensor::judge::rules::{RuleSet, describe};
+use stride_sensor::judge::rules::{RuleSet, describe, document};
 use stride_sensor::{doctor, replay, run, telemetry};
 
 /// musl's own maps and unmaps memory for every few KiB.
@@ -59,6 +59,10 @@ fn rules(command: &RulesCommand) -> Exit {
                 if *json { format!("{:#}\n", describe::list_json(&set)) } else { describe::list(&set) };
             (text, Exit::Ok)
         }),
+        RulesCommand::Fields => Ok((
+            format!("{}\n{}\n{}", document::fields(), document::events(), document::unfilled()),
+            Exit::Ok,
+        )),
         RulesCommand::Show { id, rules } => usable(rules).map(|set| match describe::show(&set, id) {
             Some(text) => (text, Exit::Ok),
             None => {

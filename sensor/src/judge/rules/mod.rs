@@ -6,6 +6,7 @@
 pub mod builtin;
 mod compile;
 pub mod describe;
+pub mod document;
 mod error;
 pub mod event_types;
 mod facts;
