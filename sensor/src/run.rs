@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
 use crate::coverage::{coverage, hook_states};
 use crate::decode::Decoder;
 use crate::judge::fold::Folding;
-use crate::judge::rules::{Level, RuleError, RuleSet, builtin, describe};
+use crate::judge::rules::{Field, Level, RuleError, RuleSet, builtin, describe};
 use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
@@ -78,7 +78,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let config = Config::merge(arguments.layer(), file, &Surroundings::read())?;
     let (rules, rule_errors) = load_rules(&config)?;
     privileges::check()?;
-    let attribute = options(&config);
+    let attribute = options(&config, &rules);
     let host = host_namespaces(&attribute);
     let host_root = host_root(&attribute);
     let mut probe = Probe::load(&ProbeOptions { ladder: config.attach, host })?;
@@ -278,7 +278,7 @@ fn feed(filter: &mut Filter, attributor: &Attributor) {
     }
 }
 
-fn options(config: &Config) -> AttributeOptions {
+fn options(config: &Config, rules: &RuleSet) -> AttributeOptions {
     AttributeOptions {
         proc: config.host_root.join("proc"),
         host_root: config.host_root.clone(),
@@ -289,6 +289,9 @@ fn options(config: &Config) -> AttributeOptions {
         state_directories: config.containers.state_directories.clone(),
         sweep_interval: config.contract.sweep_interval.as_nanos() as u64,
         places: watch_list::places().collect(),
+        accounts: [Field::UserName, Field::UserLoginname, Field::GroupName]
+            .iter()
+            .any(|field| rules.asks_for(*field)),
     }
 }
 

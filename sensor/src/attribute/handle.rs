@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::accounts::Accounts;
 use super::container::Container;
 use super::servers::Habits;
 use crate::event::{Args, Namespaces};
@@ -45,6 +46,8 @@ pub struct ContainerHandle {
     pub habits: Habits,
     /// Which watched files its programs open.
     pub file_habits: Habits,
+    /// Names of its users and groups, once one of its programs ran and names are asked for.
+    pub accounts: OnceLock<Accounts>,
 }
 
 impl ContainerHandle {
@@ -61,6 +64,7 @@ impl ContainerHandle {
             sessions: Mutex::new(Vec::new()),
             habits: Habits::default(),
             file_habits: Habits::default(),
+            accounts: OnceLock::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Attributor::apply`] takes each event in order, updates the tables, and gives the event back with what they say of
 //! it. Nothing here asks a runtime or an API server: everything comes from events, /proc and the specs on disk.
 
+pub mod accounts;
 mod addresses;
 mod aliases;
 pub mod burst;
@@ -40,6 +41,7 @@ pub use process::{Origin, Process, ProcessCounters, ProcessTable, RuntimeRole};
 use std::sync::Arc;
 
 use crate::event::Event;
+use accounts::Accounts;
 use known::KnownCredentials;
 use pipes::PipeLinks;
 use servers::Server;
@@ -90,6 +92,10 @@ pub struct Attributed<'a> {
     pub left_cgroup: Option<String>,
     /// Path of a host process's cgroup, if it is known.
     pub cgroup_path: Option<&'a [u8]>,
+    /// Names of users and groups where the process is, if they are read.
+    pub accounts: Option<&'a Accounts>,
+    /// Names of the node's users, if they are read.
+    pub host_accounts: Option<&'a Accounts>,
     /// Containers that were given the namespaces in which the process is now, its own and its pod's left out.
     pub namespace_owners: Vec<(u32, Arc<ContainerHandle>)>,
 }

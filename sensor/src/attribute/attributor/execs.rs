@@ -52,6 +52,9 @@ impl Attributor {
             let root = HostRoot(self.options.host_root.clone()).path(handle.container()?.root());
             self.likenesses.tool(&HostRoot(root), exec)
         });
+        if self.options.accounts {
+            self.read_accounts(exec.pid, container.as_ref(), time);
+        }
         let facts = ExecFacts {
             entry,
             server,
@@ -71,6 +74,22 @@ impl Attributor {
         };
         self.processes.insert(process);
         facts
+    }
+
+    /// Reads the names of users: of a container once, when the first of its programs runs; of the node anew now and then.
+    fn read_accounts(&mut self, pid: u32, container: Option<&Arc<ContainerHandle>>, time: u64) {
+        /// Nanoseconds for which the node's names are taken as they were read.
+        const FRESH: u64 = 60_000_000_000;
+        if self.host_accounts.as_ref().is_none_or(|(_, read)| time.saturating_sub(*read) > FRESH) {
+            let accounts = Accounts::read(&HostRoot(self.options.host_root.clone())).unwrap_or_default();
+            self.host_accounts = Some((accounts, time));
+        }
+        if let Some(handle) = container.filter(|handle| handle.accounts.get().is_none()) {
+            let root = HostRoot(self.options.proc.join(pid.to_string()).join("root"));
+            if let Some(accounts) = Accounts::read(&root) {
+                let _ = handle.accounts.set(accounts);
+            }
+        }
     }
 
     /// Whether a script was changed since its container's start, by its change time and as the process sees it now.

@@ -15,6 +15,7 @@ use sensor_ebpf::abi::{
     SUPERBLOCK_VALUE_DEVICE, UNIX_VALUE_PEER_PID,
 };
 
+use super::accounts::Accounts;
 use super::addresses::Addresses;
 use super::aliases::{Aliases, FileStamp};
 use super::burst::Bursts;
@@ -76,6 +77,8 @@ pub struct AttributeOptions {
     pub sweep_interval: u64,
     /// Places of the node that the kernel side watches, each with its mask.
     pub places: Vec<(&'static str, u32)>,
+    /// Whether names of users and groups are asked for.
+    pub accounts: bool,
 }
 
 impl Default for AttributeOptions {
@@ -90,6 +93,7 @@ impl Default for AttributeOptions {
             state_directories: Vec::new(),
             sweep_interval: 0,
             places: Vec::new(),
+            accounts: false,
         }
     }
 }
@@ -117,6 +121,8 @@ pub struct Attributor {
     fork_limits: ForkLimits,
     likenesses: Likenesses,
     disks: Disks,
+    /// Names of the node's users and groups, and when they were read.
+    host_accounts: Option<(Accounts, u64)>,
     /// The device of the node's root folder, 0 where not known.
     root_device: u32,
 }
@@ -150,6 +156,7 @@ impl Attributor {
             likenesses: Likenesses::default(),
             disks: Disks::new(HostRoot(options.host_root.clone()), &options.proc, host_process(&options)),
             addresses: Addresses::new(&options.proc, host_process(&options)),
+            host_accounts: None,
             options,
         }
     }
@@ -273,6 +280,11 @@ impl Attributor {
             cgroup_path: process
                 .filter(|_| container.is_none())
                 .and_then(|process| self.containers.path_of(process.cgroup_id)),
+            accounts: match container {
+                Some(handle) => handle.accounts.get(),
+                None => self.host_accounts.as_ref().map(|(accounts, _)| accounts),
+            },
+            host_accounts: self.host_accounts.as_ref().map(|(accounts, _)| accounts),
             namespace_owners,
         }
     }

@@ -54,6 +54,12 @@ impl EventFacts<'_> {
                 Some(Key::Name(name)) => self.argument(name)?,
                 _ => return None,
             },
+            Field::UserName => text(self.attributed.accounts?.user(self.credentials()?.uid)?.as_bytes()),
+            Field::GroupName => text(self.attributed.accounts?.group(self.credentials()?.gid)?.as_bytes()),
+            Field::UserLoginname => {
+                let login = self.exec.map(|exec| exec.login_uid).filter(|login| *login != u32::MAX)?;
+                text(self.attributed.host_accounts?.user(login)?.as_bytes())
+            }
             Field::EvtIsOpenRead => Value::Bool(opens(action)?.values[OPEN_VALUE_MODE] & MODE_READ != 0),
             Field::EvtIsOpenWrite => Value::Bool(opens(action)?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),
             Field::EvtIsOpenExec => {
@@ -82,6 +88,14 @@ impl EventFacts<'_> {
             Field::ProcExeInoMtime => Value::Number(self.exec?.file.modify_time.saturating_mul(SECOND)),
             _ => return self.descriptor_field(field).or_else(|| path_field(action?, field)),
         })
+    }
+
+    /// Whom the process is, at the action or the exec.
+    fn credentials(&self) -> Option<&crate::event::Credentials> {
+        match self.action {
+            Some(view) => Some(&view.action().subject.credentials),
+            None => self.image().map(|image| &image.credentials),
+        }
     }
 
     /// 0 or a negative error number. What runs before the outcome is known tells of what nothing refused so far.

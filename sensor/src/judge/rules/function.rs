@@ -115,6 +115,19 @@ impl Made {
         }
     }
 
+    fn asks_for(&self, field: Field) -> bool {
+        match self {
+            Self::Field(known, ..) => *known == field,
+            Self::Text(_) => false,
+            Self::Join(_, parts) => parts.iter().any(|part| part.asks_for(field)),
+            Self::Lower(inner)
+            | Self::Upper(inner)
+            | Self::Base64(inner)
+            | Self::BaseName(inner)
+            | Self::Length(inner) => inner.asks_for(field),
+        }
+    }
+
     /// Calls `visit` with each value, as texts, until it returns true; gives whether it did. A missing value is none.
     fn each(&self, facts: &dyn Facts, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         match self {
@@ -237,6 +250,15 @@ impl MadeTest {
                 self.subject.each(facts, &mut |one| other.each(facts, &mut |other| holds(one, other)))
             }
         }
+    }
+
+    /// Whether it is about a field.
+    pub fn asks_for(&self, field: Field) -> bool {
+        let other = match &self.comparison {
+            Comparison::Other(other, _) => other.asks_for(field),
+            Comparison::With(_) => false,
+        };
+        other || self.subject.asks_for(field)
     }
 
     /// Whether any pair of values has an order: numbers as numbers, all else as texts.

@@ -190,6 +190,12 @@ impl RuleSet {
         if kinds.len() == EventKind::ALL.len() { STANDING.to_vec() } else { kinds }
     }
 
+    /// Whether a condition or output names a field.
+    pub fn asks_for(&self, field: Field) -> bool {
+        let shown = |rule: &Rule| rule.output.fields().any(|(shown, ..)| shown == field);
+        self.rules.iter().any(|rule| rule.program.asks_for(field) || shown(rule))
+    }
+
     /// Names of rules that are switched off.
     pub fn disabled(&self) -> &[String] {
         &self.disabled

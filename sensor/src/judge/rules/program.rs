@@ -117,6 +117,17 @@ impl Program {
         }
     }
 
+    /// Whether a comparison in it is about a field.
+    pub fn asks_for(&self, field: Field) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.asks_for(field)),
+            Self::Not(inner) => inner.asks_for(field),
+            Self::Test(test) => test.field == field,
+            Self::Made(test) => test.asks_for(field),
+        }
+    }
+
     /// Rough cost of an evaluation, for the order of parts: cheap ones first.
     pub fn cost(&self) -> u32 {
         match self {

@@ -117,6 +117,8 @@ impl Scene {
             action: self.action.clone(),
             left_cgroup: None,
             cgroup_path: None,
+            accounts: None,
+            host_accounts: None,
             namespace_owners: Vec::new(),
         }
     }
