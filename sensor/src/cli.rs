@@ -123,6 +123,34 @@ pub enum RulesCommand {
     },
     /// Show the fields and kinds of event that rules may name.
     Fields,
+    /// Tell what a rule asks in the end, of which events, through which hooks.
+    Explain {
+        /// Id of the detection, or name of the rule.
+        id: String,
+        /// Rule file or folder, besides the built-in rules; may be repeated.
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+    },
+    /// Judge the events of a file, and tell which rules did not speak as it says.
+    Test {
+        /// File of cases, see docs/rules.md.
+        file: PathBuf,
+        /// Rule file or folder, besides the built-in rules; may be repeated.
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+        /// Leave the built-in rules out.
+        #[arg(long)]
+        no_builtin_rules: bool,
+    },
+    /// Count detections by STRIDE category and ATT&CK tactic.
+    Coverage {
+        /// Rule file or folder, besides the built-in rules; may be repeated.
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+        /// As a layer for the ATT&CK Navigator.
+        #[arg(long)]
+        navigator: bool,
+    },
     /// Show one rule with what it means.
     Show {
         /// Id of the rule.
@@ -247,6 +275,9 @@ mod tests {
             "rules check a b --strict --json",
             "rules list --json --rules x",
             "rules show drift-exec",
+            "rules explain x",
+            "rules test f --rules r",
+            "rules coverage --navigator",
         ];
         for line in good {
             assert!(parse(&format!("stride-sensor {line}")).is_ok(), "{line}");

@@ -3,7 +3,7 @@
 //! A hook below the system calls does not know which of several calls led to it, so that an event has the names of all that
 //! lead there: an open by io_uring or by a 32-bit program too is `open`, `openat` and `openat2`.
 
-use sensor_ebpf::abi::{MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_LOADED, MODULE_VALUE_SOURCE};
+use sensor_ebpf::abi::{MODULE_FROM_FILE, MODULE_FROM_MEMORY, MODULE_VALUE_SOURCE};
 
 use crate::action::Action;
 use crate::action_words::name_operation;
@@ -35,8 +35,7 @@ pub fn known(name: &str) -> Known {
 
 /// All names that events of a kind can have; the first is the one that is shown where nothing more is known.
 pub fn names(kind: EventKind) -> impl Iterator<Item = &'static str> {
-    let own = (!matches!(kind, EventKind::Exec | EventKind::Fork | EventKind::Exit)).then(|| kind.name());
-    own.into_iter().chain(calls(kind).split_ascii_whitespace())
+    own(kind).into_iter().chain(calls(kind).split_ascii_whitespace())
 }
 
 /// The name that is shown of a kind.
@@ -46,34 +45,59 @@ pub fn shown(kind: EventKind) -> &'static str {
 
 /// Whether the names of an event depend on more than its kind.
 pub fn depends_on_action(kind: EventKind) -> bool {
-    matches!(kind, EventKind::FileName | EventKind::ModuleLoad | EventKind::AnonymousInode)
+    !alternatives(kind).is_empty()
+}
+
+/// Of a kind whose names depend on what was done: the names of each of the things that are done.
+fn alternatives(kind: EventKind) -> &'static [&'static str] {
+    match kind {
+        EventKind::FileName => &[
+            "link linkat",
+            "symlink symlinkat",
+            "rename renameat renameat2",
+            "unlink unlinkat",
+            "mkdir mkdirat",
+            "rmdir unlinkat",
+        ],
+        EventKind::ModuleLoad => &["finit_module kexec_file_load", "init_module kexec_load"],
+        EventKind::AnonymousInode => &["io_uring_setup", "userfaultfd"],
+        _ => &[],
+    }
 }
 
 /// The names of an event of a kind for which [`depends_on_action`] holds.
 pub fn names_of(action: &Action) -> impl Iterator<Item = &'static str> {
-    let calls = match action.kind {
+    let done = match action.kind {
         EventKind::FileName => match name_operation(action) {
-            Some("link") => "link linkat",
-            Some("symlink") => "symlink symlinkat",
-            Some("rename") => "rename renameat renameat2",
-            Some("unlink") => "unlink unlinkat",
-            Some("make_folder") => "mkdir mkdirat",
-            Some("remove_folder") => "rmdir unlinkat",
-            _ => "",
+            Some("make_folder") => "mkdir",
+            Some("remove_folder") => "rmdir",
+            other => other.unwrap_or(""),
         },
         EventKind::ModuleLoad => match action.values[MODULE_VALUE_SOURCE] {
-            MODULE_FROM_FILE => "finit_module kexec_file_load",
-            MODULE_FROM_MEMORY => "init_module kexec_load",
-            MODULE_LOADED => "",
+            MODULE_FROM_FILE => "finit_module",
+            MODULE_FROM_MEMORY => "init_module",
+            // The kernel tells of a module that it has by now; the call was told before.
             _ => "",
         },
-        EventKind::AnonymousInode if action.text.windows(8).any(|part| part == b"io_uring") => {
-            "io_uring_setup"
-        }
-        EventKind::AnonymousInode => "userfaultfd",
-        kind => calls(kind),
+        _ if action.text.windows(8).any(|part| part == b"io_uring") => "io_uring_setup",
+        _ => "userfaultfd",
     };
-    std::iter::once(action.kind.name()).chain(calls.split_ascii_whitespace())
+    names_with(action.kind, done)
+}
+
+/// The names of an event of a kind that has a name.
+pub fn names_with(kind: EventKind, name: &str) -> impl Iterator<Item = &'static str> {
+    let has_name = |names: &&&str| names.split_ascii_whitespace().any(|known| known == name);
+    let names = match alternatives(kind) {
+        [] => calls(kind),
+        alternatives => alternatives.iter().find(has_name).copied().unwrap_or(""),
+    };
+    own(kind).into_iter().chain(names.split_ascii_whitespace())
+}
+
+/// Our own name; programs' lives have Falco's alone.
+fn own(kind: EventKind) -> Option<&'static str> {
+    (!matches!(kind, EventKind::Exec | EventKind::Fork | EventKind::Exit)).then(|| kind.name())
 }
 
 /// Falco's names of a kind, or of all that events of it may be.
@@ -200,6 +224,23 @@ mod tests {
         assert_eq!(known("dup2"), Known::Unseen);
         assert_eq!(known("exec"), Known::Not(None));
         assert_eq!(known("opnat"), Known::Not(Some("openat")));
+    }
+
+    #[test]
+    fn what_was_done_decides_the_names() {
+        let names = |name| names_with(EventKind::FileName, name).collect::<Vec<_>>();
+        assert_eq!(names("linkat"), ["file_name", "link", "linkat"]);
+        assert_eq!(names("file_name"), ["file_name"]);
+        for kind in EventKind::ALL {
+            let all: Vec<&str> = names_of_kind(kind);
+            assert!(
+                alternatives(kind).iter().flat_map(|some| some.split(' ')).all(|name| all.contains(&name))
+            );
+        }
+    }
+
+    fn names_of_kind(kind: EventKind) -> Vec<&'static str> {
+        names(kind).collect()
     }
 
     #[test]

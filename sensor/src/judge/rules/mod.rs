@@ -4,6 +4,7 @@
 //! rules that can match a kind of event, without allocating.
 
 pub mod builtin;
+pub mod cases;
 mod compile;
 pub mod describe;
 pub mod document;
@@ -21,6 +22,7 @@ mod output;
 mod parser;
 mod pattern;
 mod program;
+mod show;
 mod yaml;
 
 #[cfg(test)]
@@ -194,6 +196,16 @@ impl RuleSet {
     pub fn asks_for(&self, field: Field) -> bool {
         let shown = |rule: &Rule| rule.output.fields().any(|(shown, ..)| shown == field);
         self.rules.iter().any(|rule| rule.program.asks_for(field) || shown(rule))
+    }
+
+    /// The fields that a rule's condition asks for, in the order of the table.
+    pub fn fields_of(&self, rule: &Rule) -> Vec<Field> {
+        Field::ALL.iter().copied().filter(|field| rule.program.asks_for(*field)).collect()
+    }
+
+    /// What a rule asks in the end: macros, lists and exceptions put in, cheap parts first.
+    pub fn condition_of(&self, rule: &Rule) -> String {
+        rule.program.to_string()
     }
 
     /// Names of rules that are switched off.
