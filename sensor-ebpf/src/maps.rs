@@ -73,6 +73,10 @@ pub static WATCHED_INODES: HashMap<InodeKey, u32> = HashMap::with_max_entries(40
 #[map]
 pub static WATCHED_NAMES: HashMap<NameKey, u32> = HashMap::with_max_entries(1024, 0);
 
+/// One mask of what is told of every file, whatever its name: operations and `WATCH_ANY_*`.
+#[map]
+pub static WATCHED_ALL: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Watched files and folders of the node, by inode.
 #[map]
 pub static WATCHED_PLACES: HashMap<InodeKey, u32> = HashMap::with_max_entries(4096, 0);

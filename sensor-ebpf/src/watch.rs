@@ -5,8 +5,8 @@
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use sensor_ebpf::abi::{
-    InodeKey, NameKey, WATCH_BELOW, WATCH_HOST, WATCH_NAME_MAX, WATCH_NO_OVERLAY, WATCH_READ,
-    WATCH_SEEN_FROM_ABOVE,
+    InodeKey, NameKey, WATCH_ANY_FOLDER, WATCH_ANY_TYPE, WATCH_BELOW, WATCH_EVERYWHERE, WATCH_HOST,
+    WATCH_NAME_MAX, WATCH_NO_OVERLAY, WATCH_READ, WATCH_SEEN_FROM_ABOVE,
 };
 
 use crate::action::current;
@@ -14,7 +14,7 @@ use crate::bounds::{differs, opaque};
 use crate::contained::is_contained;
 use crate::file::{File, OVERLAY_MAGIC, TMPFS_MAGIC};
 use crate::kernel::{Probed, Structure, offset};
-use crate::maps::{RENAMED_PLACES, WATCHED_NAMES, WATCHED_PLACES};
+use crate::maps::{RENAMED_PLACES, WATCHED_ALL, WATCHED_NAMES, WATCHED_PLACES};
 
 /// The mask that one of the maps holds for a key; 0 if it has none.
 macro_rules! mask_of {
@@ -33,6 +33,18 @@ const LEVELS: u32 = 24;
 const PROC_MAGIC: u64 = 0x9fa0;
 const SYSFS_MAGIC: u64 = 0x6265_6572;
 const CGROUP_MAGIC: u64 = 0x6367_7270;
+
+/// The mask of what is told of every file.
+#[inline(always)]
+fn of_all() -> u32 {
+    mask_of!(WATCHED_ALL, 0)
+}
+
+/// Whether opens are told of files of any type.
+#[inline(always)]
+pub fn is_any_type_wanted() -> bool {
+    of_all() & WATCH_ANY_TYPE != 0
+}
 
 /// Whether the current task's `operations` on a file are told.
 #[inline(always)]
@@ -61,10 +73,15 @@ pub extern "C" fn watched_operations(dentry: u64, mount: u64, operations: u32) -
     let entry = Structure::<Probed>::new(file.dentry);
     let super_block = Structure::<Probed>::new(entry.pointer(offset!(dentry.sb)));
     let magic: u64 = super_block.field(offset!(super_block.magic));
-    if matches!(magic, PROC_MAGIC | SYSFS_MAGIC | CGROUP_MAGIC) {
-        return 0;
-    }
     let wanted = if contained { operations } else { operations << WATCH_HOST };
+    let all = of_all();
+    if all & wanted != 0 {
+        return all & wanted;
+    }
+    if matches!(magic, PROC_MAGIC | SYSFS_MAGIC | CGROUP_MAGIC) {
+        let mask = if all & WATCH_EVERYWHERE != 0 { watched_as(dentry) } else { 0 };
+        return if mask & WATCH_EVERYWHERE != 0 { mask & wanted } else { 0 };
+    }
     let own_overlay = magic == OVERLAY_MAGIC && contained;
     let mut mask = watched_as(dentry);
     if mask & WATCH_NO_OVERLAY != 0 && own_overlay {
@@ -109,7 +126,7 @@ pub extern "C" fn watched_as(dentry: u64) -> u32 {
     mask |= mask_of!(WATCHED_NAMES, NameKey::of_ending(ending(name, length)));
     let folder = Structure::<Probed>::new(entry.pointer(offset!(dentry.parent)));
     let words: [u64; 2] = Structure::<Probed>::new(folder.pointer(offset!(dentry.name))).field(0);
-    if words[0] as u8 == b'.' {
+    if words[0] as u8 == b'.' || of_all() & WATCH_ANY_FOLDER != 0 {
         let length: u32 = folder.field(offset!(dentry.name_length));
         if length <= 16 {
             let first = kept(words[0], length);

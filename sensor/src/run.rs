@@ -107,6 +107,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let mut attributor = Attributor::new(attribute);
     attributor.seed();
     feed(&mut probe.filter, &attributor);
+    ask_for_files(&mut probe.filter, &rules);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -275,6 +276,23 @@ fn feed(filter: &mut Filter, attributor: &Attributor) {
     }
     if contained + watched > 0 {
         warn!(contained, watched, "the kernel's filter maps are full");
+    }
+}
+
+/// Adds what the rules of the user ask of files to the lists in the kernel.
+fn ask_for_files(filter: &mut Filter, rules: &RuleSet) {
+    let wants = rules.file_wants();
+    let names = wants.names.iter().map(|(name, operations)| (name, *operations));
+    let without_room = filter.watch_for_rules(names, wants.all.iter().copied());
+    if without_room > 0 {
+        warn!(
+            without_room,
+            "the kernel's list of names is full: every file is told for those that found no room"
+        );
+    }
+    if !wants.greedy.is_empty() {
+        let rules = wants.greedy.join(", ");
+        warn!(rules, "rules that name no file: the kernel tells of every file for them, which costs");
     }
 }
 

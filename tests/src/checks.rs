@@ -91,6 +91,8 @@ fn host_finding(sensor: &Sensor) -> Result<(Vec<String>, Duration)> {
 /// The page when the counters agree, or the last one with what does not. The counters of a busy machine are
 /// not read at one instant, so a difference counts only if it stays.
 fn balanced_page(sensor: &Sensor) -> Result<(Page, Vec<String>)> {
+    // A page that was made for somebody else is served again for 250 ms, without what happened since.
+    std::thread::sleep(Duration::from_millis(300));
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         let page = sensor.metrics()?;

@@ -30,6 +30,13 @@ pub const WATCH_COMMAND: u32 = 1 << 22;
 /// Names: a domain of which the names that are asked for are told.
 pub const WATCH_QUERY: u32 = 1 << 23;
 
+/// Names: also on proc, sysfs and cgroup file systems, which are nobody's files.
+pub const WATCH_EVERYWHERE: u32 = 1 << 24;
+/// In the mask of what is told of every file: names of folders are compared that do not begin with a dot, too.
+pub const WATCH_ANY_FOLDER: u32 = 1 << 25;
+/// The same: opens of directories, devices and the like are compared, not only those of regular files.
+pub const WATCH_ANY_TYPE: u32 = 1 << 26;
+
 /// Bytes of a name that are compared, its NUL included.
 pub const WATCH_NAME_MAX: usize = 32;
 /// Longest ending that is compared, its dot included.
@@ -77,9 +84,10 @@ impl NameKey {
         Self { words: [ending, 0, 0, MARK_ENDING] }
     }
 
-    /// The name of the folder in which a file lies; it begins with a dot.
+    /// The name of the folder in which a file lies. One that does not begin with a dot is compared only with
+    /// [`WATCH_ANY_FOLDER`].
     pub fn folder(name: &[u8]) -> Option<Self> {
-        let fits = name.len() <= 16 && name.first() == Some(&b'.');
+        let fits = !name.is_empty() && name.len() <= 16;
         let (first, rest) = name.split_at(name.len().min(8));
         fits.then(|| Self::of_folder([word_of(first), word_of(rest)]))
     }

@@ -14,7 +14,7 @@ use crate::emit::{Tally, seen};
 use crate::entries::{Entered, Way, argument, entries};
 use crate::file::{File, TYPE_MASK, TYPE_REGULAR};
 use crate::kernel::{Probed, Structure, Task, offset};
-use crate::watch::is_wanted;
+use crate::watch::{is_any_type_wanted, is_wanted};
 
 /// `FMODE_WRITE` of include/linux/fs.h.
 pub const MODE_WRITE: u32 = 2;
@@ -50,7 +50,7 @@ pub fn opened(tally: Tally, file: *const u8, entered: Entered) {
     let mode: u32 = file.field(offset!(file.mode));
     let truncates = if file.field::<u32>(offset!(file.flags)) & TRUNCATE != 0 { WATCH_TRUNCATE } else { 0 };
     let operations = if mode & MODE_WRITE != 0 { WATCH_WRITE | truncates } else { WATCH_READ };
-    let listed = target.is_regular() && is_wanted(&target, operations);
+    let listed = (target.is_regular() || is_any_type_wanted()) && is_wanted(&target, operations);
     let reasons = open_reasons(file.0 as u64) | if listed { OPEN_LISTED } else { 0 };
     if reasons == 0 {
         tally.filtered();

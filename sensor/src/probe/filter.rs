@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::{Ebpf, Pod};
 use sensor_ebpf::abi::{DestinationKey, InodeKey, NameKey};
 
@@ -61,6 +61,8 @@ pub struct Filter {
     contained: HashMap<MapData, u32, u32>,
     watched: List<InodeWords>,
     names: List<NameWords>,
+    all: Array<MapData, u32>,
+    all_wanted: u32,
     places: List<InodeWords>,
     destinations: List<DestinationWords>,
 }
@@ -71,10 +73,13 @@ impl Filter {
         const { assert!(size_of::<NameKey>() == size_of::<NameWords>()) };
         const { assert!(size_of::<DestinationKey>() == size_of::<DestinationWords>()) };
         let contained = ebpf.take_map("CONTAINED").ok_or(LoadError::NoMap("CONTAINED"))?;
+        let all = ebpf.take_map("WATCHED_ALL").ok_or(LoadError::NoMap("WATCHED_ALL"))?;
         Ok(Self {
             contained: HashMap::try_from(contained).map_err(|error| LoadError::Map("CONTAINED", error))?,
             watched: List::take(ebpf, "WATCHED_INODES")?,
             names: List::take(ebpf, "WATCHED_NAMES")?,
+            all: Array::try_from(all).map_err(|error| LoadError::Map("WATCHED_ALL", error))?,
+            all_wanted: 0,
             places: List::take(ebpf, "WATCHED_PLACES")?,
             destinations: List::take(ebpf, "WATCHED_DESTINATIONS")?,
         })
@@ -104,6 +109,21 @@ impl Filter {
         self.names.set(key.words, mask)
     }
 
+    /// The mask that a name has on the list; 0 for none.
+    pub fn mask_of_name(&self, key: NameKey) -> u32 {
+        self.names.wanted.get(&key.words).copied().unwrap_or(0)
+    }
+
+    /// Watches operations of a mask on every file, whatever its name.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn watch_all(&mut self, mask: u32) -> Result<(), MapError> {
+        self.all.set(0, mask, 0)?;
+        self.all_wanted = mask;
+        Ok(())
+    }
+
     /// Watches a file or folder of the node by its mask; 0 ends that.
     ///
     /// # Errors
@@ -129,6 +149,15 @@ impl Filter {
 
     /// Puts right what others changed of the lists; gives how many entries that were.
     pub fn restore(&mut self) -> usize {
-        self.watched.restore() + self.names.restore() + self.places.restore() + self.destinations.restore()
+        let all = self.all.get(&0, 0).ok() != Some(self.all_wanted);
+        if all {
+            // What cannot be written is counted as changed the next time too.
+            let _ = self.all.set(0, self.all_wanted, 0);
+        }
+        usize::from(all)
+            + self.watched.restore()
+            + self.names.restore()
+            + self.places.restore()
+            + self.destinations.restore()
     }
 }

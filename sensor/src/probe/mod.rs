@@ -9,6 +9,7 @@ pub mod load;
 pub mod object;
 pub mod offsets;
 pub mod ring;
+mod rule_list;
 mod system_call;
 pub mod watch_list;
 
@@ -18,3 +19,4 @@ pub use filter::Filter;
 pub use hooks::HOOKS;
 pub use load::{LoadError, Probe, ProbeOptions};
 pub use ring::{Ring, Rings, Wake};
+pub use rule_list::{FileName, FileOperations};

@@ -85,8 +85,13 @@ impl Attributor {
             self.host_accounts = Some((accounts, time));
         }
         if let Some(handle) = container.filter(|handle| handle.accounts.get().is_none()) {
-            let root = HostRoot(self.options.proc.join(pid.to_string()).join("root"));
-            if let Some(accounts) = Accounts::read(&root) {
+            let own = HostRoot(self.options.proc.join(pid.to_string()).join("root"));
+            // A program may be gone by now; the container's root folder on the node is there for longer.
+            let of_container = || {
+                let root = HostRoot(self.options.host_root.clone()).path(handle.container()?.root());
+                Accounts::read(&HostRoot(root))
+            };
+            if let Some(accounts) = Accounts::read(&own).or_else(of_container) {
                 let _ = handle.accounts.set(accounts);
             }
         }

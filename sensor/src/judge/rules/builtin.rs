@@ -8,6 +8,11 @@ macro_rules! embedded {
     };
 }
 
+/// Whether a file is one of them, by the name that it is shown by.
+pub fn is_one(name: &str) -> bool {
+    name.strip_prefix("builtin/").is_some_and(|name| FILES.iter().any(|(own, _)| *own == name))
+}
+
 /// Files of sensor/rules/, in the order in which they are loaded.
 const FILES: &[(&str, &str)] = embedded! {
     "00-macros.yaml",

@@ -23,6 +23,7 @@ mod parser;
 mod pattern;
 mod program;
 mod show;
+pub mod wants;
 mod yaml;
 
 #[cfg(test)]
@@ -81,6 +82,8 @@ pub struct Rule {
     pub condition: String,
     /// File and line.
     pub defined: String,
+    /// Its file.
+    pub source: String,
     /// Index of its id among all ids.
     id_index: usize,
     program: Program,
@@ -386,6 +389,7 @@ fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Opti
         tags,
         condition: item.condition.text.trim().to_owned(),
         defined: format!("{}:{}", item.place.source.name, item.place.line),
+        source: item.place.source.name.clone(),
         id_index: 0,
         program: program?,
     })
