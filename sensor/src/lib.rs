@@ -28,6 +28,7 @@ pub mod doctor;
 pub mod namespace;
 pub mod privileges;
 pub mod replay;
+pub mod rule_files;
 pub mod rules_command;
 pub mod run;
 pub mod telemetry;

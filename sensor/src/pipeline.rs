@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +18,8 @@ use crate::decode::Decoder;
 use crate::event::Event;
 use crate::judge::Judges;
 use crate::judge::fold::{Fold, Folding};
-use crate::probe::{Filter, Rings};
+use crate::judge::rules::RuleSet;
+use crate::probe::{Filter, Rings, RuleList};
 use crate::self_watch::{Problem, SelfWatch};
 use crate::sink::record::{self, Origin};
 use crate::sink::{FindingSummary, Health, Metrics, Outlet, Output};
@@ -70,6 +72,10 @@ pub struct Spine {
     pub trusted: std::collections::HashMap<String, u64>,
     /// What the sweep did, as last told to the metrics.
     pub swept: SweepCounters,
+    /// Rules that take the place of those in force.
+    pub new_rules: Receiver<RuleSet>,
+    /// What the rules in force added to the kernel's lists.
+    pub rule_list: RuleList,
 }
 
 /// What was told of a finding.
@@ -107,6 +113,10 @@ impl Spine {
                     self.metrics.ring(name, ring.take_fullest(), capacity);
                 }
                 self.tick();
+                // Only the last of them counts.
+                if let Some(rules) = self.new_rules.try_iter().last() {
+                    self.replace_rules(rules, filter);
+                }
                 next_tick = Instant::now() + TICK;
                 if Instant::now() >= next_restore {
                     next_restore = Instant::now() + RESTORE;
@@ -126,6 +136,16 @@ impl Spine {
                 std::thread::sleep(GATHER);
             }
         }
+    }
+
+    /// Puts other rules in force. The kernel tells of what they ask for before they judge, and of what only the earlier ones asked for
+    /// until they do: no event falls between.
+    fn replace_rules(&mut self, rules: RuleSet, filter: &mut Filter) {
+        let list = ask_for_files(filter, &rules);
+        self.attributor.read_names(rules.asks_for_names());
+        self.judges.replace_rules(rules);
+        filter.settle_rules(&self.rule_list, &list);
+        self.rule_list = list;
     }
 
     /// One record, all the way.
@@ -267,4 +287,24 @@ fn in_scope(scope: Scope, attributed: &Attributed<'_>) -> bool {
         Scope::Containers => attributed.container.is_some(),
         Scope::Host => attributed.container.is_none(),
     }
+}
+/// Adds what the rules of the user ask of files to the lists in the kernel.
+pub fn ask_for_files(filter: &mut Filter, rules: &RuleSet) -> RuleList {
+    let wants = rules.file_wants();
+    let names = wants.names.iter().map(|(name, operations)| (name, *operations));
+    let (list, without_room) = filter.watch_for_rules(names, wants.all.iter().copied());
+    if without_room > 0 {
+        tracing::warn!(
+            without_room,
+            "the kernel's list of names is full: every file is told for those that found no room"
+        );
+    }
+    if !wants.greedy.is_empty() {
+        let rules = wants.greedy.join(", ");
+        tracing::warn!(
+            rules,
+            "rules that name no file: the kernel tells of every file for them, which costs"
+        );
+    }
+    list
 }

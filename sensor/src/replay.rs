@@ -21,7 +21,8 @@ use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::Spine;
 use crate::probe::{Probe, ProbeOptions};
-use crate::run::{Loaded, RunError};
+use crate::rule_files::Loaded;
+use crate::run::RunError;
 use crate::self_watch::SelfWatch;
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, Outlet};
@@ -245,6 +246,8 @@ fn spine(telemetry: bool) -> Result<Spine, ReplayError> {
         folded: 0,
         trusted: Default::default(),
         swept: Default::default(),
+        new_rules: std::sync::mpsc::channel().1,
+        rule_list: Default::default(),
     })
 }
 

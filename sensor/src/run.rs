@@ -3,24 +3,26 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use sensor_ebpf::abi::RingClass;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::attribute::{AttributeOptions, Attributor, host_namespaces, host_root};
 use crate::cli::{Exit, RunArguments};
 use crate::clock::{Clock, boot_nanoseconds};
 use crate::config::{Config, ConfigError, Layer, LogContent, Surroundings};
-use crate::coverage::{coverage, hook_states};
+use crate::coverage::{HookState, coverage, hook_states};
 use crate::decode::Decoder;
 use crate::judge::fold::Folding;
-use crate::judge::rules::{Field, Level, RuleError, RuleSet, builtin, describe};
+use crate::judge::rules::RuleSet;
 use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
-use crate::pipeline::Spine;
+use crate::pipeline::{Spine, ask_for_files};
 use crate::privileges::{self, MissingPrivileges};
 use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions, watch_list};
+use crate::rule_files::{Watcher, load_rules};
 use crate::self_watch::SelfWatch;
 use crate::sink::metrics::KernelAccount;
 use crate::sink::record::Origin;
@@ -90,7 +92,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         abi: sensor_ebpf::abi::ABI_VERSION,
     }));
     metrics.hooks(&probe.hooks);
-    metrics.detections(&coverage(&rules, &hook_states(&probe.hooks)));
+    let hooks = hook_states(&probe.hooks);
+    metrics.detections(&coverage(&rules, &hooks));
     metrics.rules(rules.rules().len(), rule_errors);
     let health = Arc::new(Health::default());
     // Without the life of processes nothing can be attributed; other hooks make detections blind, which is a metric.
@@ -107,13 +110,15 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let mut attributor = Attributor::new(attribute);
     attributor.seed();
     feed(&mut probe.filter, &attributor);
-    ask_for_files(&mut probe.filter, &rules);
+    let rule_list = ask_for_files(&mut probe.filter, &rules);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| RunError::System("start the runtime", error))?;
     let (mut sinks, outlet) = Sinks::new(config.sinks(), Arc::clone(&metrics), Arc::clone(&health))?;
+    let told_metrics = Arc::clone(&metrics);
     let trust = Trust::new(config.host_root.clone(), &config.trusted);
+    let (sender, new_rules) = std::sync::mpsc::channel();
     let mut spine = Spine {
         decoder: Decoder::default(),
         attributor,
@@ -131,6 +136,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         folded: 0,
         trusted: Default::default(),
         swept: Default::default(),
+        new_rules,
+        rule_list,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let spine_stop = Arc::clone(&stop);
@@ -156,8 +163,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         "watching"
     );
 
+    let reloads = Reloads { watcher: Watcher::new(&config), rules: sender, metrics: told_metrics, hooks };
     runtime.block_on(async {
         sinks.spawn();
+        tokio::spawn(reloads.run());
         wait_for_end(config.duration).await;
         let stopping = Instant::now();
         stop.store(true, Ordering::Release);
@@ -174,71 +183,6 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     runtime.shutdown_background();
     info!("stopped");
     Ok(())
-}
-
-/// Built-in rules, then the user's. Rules with a mistake are left out and told, unless the settings are strict.
-///
-/// # Errors
-/// If a file cannot be read, nothing is left to judge by, or the settings are strict and a rule is not as it should be.
-pub fn load_rules(config: &Config) -> Result<(RuleSet, usize), RunError> {
-    let loaded = Loaded::read(config.builtin_rules, &config.rules)?;
-    let problems = loaded.problems(config.strict_rules);
-    if !problems.is_empty() && (config.strict_rules || loaded.set.rules().is_empty()) {
-        return Err(RunError::Rules(loaded.told(config.strict_rules)));
-    }
-    for message in &loaded.messages {
-        let (place, help) = (&message.place, message.help.as_deref().unwrap_or(""));
-        let (file, line, code) = (&place.source.name, place.line, message.code.name());
-        match message.level {
-            Level::Error => error!(%file, line, code, help, "a rule is left out: {}", message.message),
-            Level::Warning => warn!(%file, line, code, help, "{}", message.message),
-            Level::Note => info!(%file, line, code, help, "{}", message.message),
-        }
-    }
-    let errors = problems.len();
-    Ok((loaded.set, errors))
-}
-
-/// Rules with all that is to be said about their files.
-#[derive(Debug)]
-pub struct Loaded {
-    /// Those without a mistake.
-    pub set: RuleSet,
-    /// Mistakes, warnings and notes.
-    pub messages: Vec<RuleError>,
-}
-
-impl Loaded {
-    /// Built-in rules if asked for, then those of `paths`.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn read(with_builtin: bool, paths: &[std::path::PathBuf]) -> Result<Self, RunError> {
-        let mut sources = if with_builtin { builtin::sources() } else { Vec::new() };
-        let own = describe::read(paths).map_err(|errors| {
-            RunError::Rules(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
-        })?;
-        sources.extend(own);
-        let (set, messages) = RuleSet::load(sources);
-        Ok(Self { set, messages })
-    }
-
-    /// Mistakes; if `strict`, warnings too.
-    pub fn problems(&self, strict: bool) -> Vec<&RuleError> {
-        let worst = if strict { Level::Warning } else { Level::Error };
-        self.messages.iter().filter(|message| message.level <= worst).collect()
-    }
-
-    /// All problems, and how many they are.
-    pub fn told(&self, strict: bool) -> String {
-        let problems = self.problems(strict);
-        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let count = match problems.len() {
-            1 => "1 error".to_owned(),
-            count => format!("{count} errors"),
-        };
-        format!("{}\n\n{count} in rules", text.join("\n\n"))
-    }
 }
 
 /// What the sinks get of the time to stop.
@@ -279,23 +223,6 @@ fn feed(filter: &mut Filter, attributor: &Attributor) {
     }
 }
 
-/// Adds what the rules of the user ask of files to the lists in the kernel.
-fn ask_for_files(filter: &mut Filter, rules: &RuleSet) {
-    let wants = rules.file_wants();
-    let names = wants.names.iter().map(|(name, operations)| (name, *operations));
-    let without_room = filter.watch_for_rules(names, wants.all.iter().copied());
-    if without_room > 0 {
-        warn!(
-            without_room,
-            "the kernel's list of names is full: every file is told for those that found no room"
-        );
-    }
-    if !wants.greedy.is_empty() {
-        let rules = wants.greedy.join(", ");
-        warn!(rules, "rules that name no file: the kernel tells of every file for them, which costs");
-    }
-}
-
 fn options(config: &Config, rules: &RuleSet) -> AttributeOptions {
     AttributeOptions {
         proc: config.host_root.join("proc"),
@@ -307,9 +234,7 @@ fn options(config: &Config, rules: &RuleSet) -> AttributeOptions {
         state_directories: config.containers.state_directories.clone(),
         sweep_interval: config.contract.sweep_interval.as_nanos() as u64,
         places: watch_list::places().collect(),
-        accounts: [Field::UserName, Field::UserLoginname, Field::GroupName]
-            .iter()
-            .any(|field| rules.asks_for(*field)),
+        accounts: rules.asks_for_names(),
     }
 }
 
@@ -323,6 +248,59 @@ fn run_id() -> String {
     match random.trim() {
         "" => format!("{:032x}", jiff::Timestamp::now().as_nanosecond()),
         id => id.to_owned(),
+    }
+}
+
+/// What is needed to put changed rules in force.
+struct Reloads {
+    watcher: Watcher,
+    rules: Sender<RuleSet>,
+    metrics: Arc<Metrics>,
+    hooks: Vec<HookState>,
+}
+
+impl Reloads {
+    /// Time between two looks at the files.
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    /// Reads rules anew when their files change or SIGHUP comes, for as long as the sensor runs.
+    async fn run(mut self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut told = match signal(SignalKind::hangup()) {
+            Ok(told) => told,
+            Err(error) => return warn!(%error, "rules are not read again: cannot wait for SIGHUP"),
+        };
+        loop {
+            let is_told = tokio::select! {
+                _ = told.recv() => true,
+                () = tokio::time::sleep(Self::INTERVAL) => false,
+            };
+            // Files are read and rules compiled beside the sinks, which go on.
+            let looked = tokio::task::spawn_blocking(move || {
+                if is_told || self.watcher.has_changed() {
+                    self.reload();
+                }
+                self
+            });
+            match looked.await {
+                Ok(kept) => self = kept,
+                Err(error) => return warn!(%error, "rules are not read again"),
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        let rules = self.watcher.read();
+        self.metrics.rules_reloaded(rules.is_ok());
+        match rules {
+            Ok(rules) => {
+                self.metrics.rules(rules.rules().len(), 0);
+                self.metrics.detections(&coverage(&rules, &self.hooks));
+                // The spine is gone only when the sensor stops.
+                let _ = self.rules.send(rules);
+            }
+            Err(mistakes) => self.metrics.rule_errors(mistakes),
+        }
     }
 }
 
@@ -368,14 +346,5 @@ mod tests {
     fn every_run_has_its_own_id() {
         assert!(!run_id().is_empty());
         assert_ne!(run_id(), run_id());
-    }
-
-    #[test]
-    fn one_error_is_one() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let file = folder.path().join("r.yaml");
-        fs::write(&file, "- macro: m\n").expect("write");
-        let told = Loaded::read(false, &[file]).expect("readable").told(false);
-        assert!(told.ends_with("\n\n1 error in rules"), "{told}");
     }
 }

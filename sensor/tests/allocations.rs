@@ -9,7 +9,7 @@ use stride_sensor::event::{
 };
 use stride_sensor::judge::trust::Trust;
 use stride_sensor::judge::{HostStanding, Judges};
-use stride_sensor::run::Loaded;
+use stride_sensor::rule_files::Loaded;
 
 /// The system's allocator, which counts what this thread asks for.
 struct Counting;

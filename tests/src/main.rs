@@ -22,6 +22,7 @@ mod noise;
 mod probe;
 mod queue;
 mod refusals;
+mod reload;
 mod report;
 mod run;
 mod scenario;

@@ -9,7 +9,7 @@ use crate::report::{Report, Status};
 use crate::scenario::{self, Class, Scenario};
 use crate::sensor::{Sensor, Settings};
 use crate::slice::slice;
-use crate::{RunArguments, SetArguments, blinding, checks, hooks, refusals, verdict};
+use crate::{RunArguments, SetArguments, blinding, checks, hooks, refusals, reload, verdict};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,12 @@ pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
     // The canary's way does not depend on the rung.
     if arguments.set.only.is_empty() && arguments.attach.is_none() {
         let (rules, config) = settings_of(&arguments.set);
-        blinding::check(&settings(arguments, &set.work, &rules, &config), &set.report)?;
+        let settings = settings(arguments, &set.work, &rules, &config);
+        blinding::check(&settings, &set.report)?;
+        // The way of rules does not depend on the kernel, and a start takes its time on an emulated processor.
+        if host::patience() == 1 {
+            reload::check(&settings, &set.report)?;
+        }
     }
     set.finish()
 }

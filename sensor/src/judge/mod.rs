@@ -59,6 +59,11 @@ impl Judges {
         }
     }
 
+    /// Judges by other rules from now on; gives those before.
+    pub fn replace_rules(&mut self, rules: RuleSet) -> RuleSet {
+        std::mem::replace(&mut self.rules, rules)
+    }
+
     /// What is legitimate by identity.
     pub fn trust(&self) -> &Trust {
         &self.trust

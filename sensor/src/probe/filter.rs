@@ -114,6 +114,11 @@ impl Filter {
         self.names.wanted.get(&key.words).copied().unwrap_or(0)
     }
 
+    /// The mask of what is told of every file.
+    pub fn mask_of_all(&self) -> u32 {
+        self.all_wanted
+    }
+
     /// Watches operations of a mask on every file, whatever its name.
     ///
     /// # Errors

@@ -19,4 +19,4 @@ pub use filter::Filter;
 pub use hooks::HOOKS;
 pub use load::{LoadError, Probe, ProbeOptions};
 pub use ring::{Ring, Rings, Wake};
-pub use rule_list::{FileName, FileOperations};
+pub use rule_list::{FileName, FileOperations, RuleList};

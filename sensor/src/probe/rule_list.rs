@@ -6,7 +6,7 @@ use sensor_ebpf::abi::{
     WATCH_NO_OVERLAY, WATCH_READ, WATCH_TRUNCATE, WATCH_WRITE,
 };
 
-use super::Filter;
+use super::{Filter, watch_list};
 
 /// How a file is known to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,15 +76,26 @@ impl FileOperations {
     }
 }
 
+/// What rules added to the lists.
+#[derive(Debug, Default)]
+pub struct RuleList {
+    /// Keys with the masks that rules gave them.
+    names: Vec<(NameKey, u32)>,
+    /// The mask of what is told of every file.
+    all: u32,
+}
+
 impl Filter {
-    /// Adds names to the list, beside what it has of them already, and sets what is told of every file: `all`, and what finds
-    /// no room among the names. Gives how many names found none.
+    /// Adds names to the list, beside what it has of them already, and to what is told of every file `all`, and what finds no
+    /// room among the names. What earlier rules added stays until [`Filter::settle_rules`] is told. Gives how many names found no
+    /// room.
     pub fn watch_for_rules<'a>(
         &mut self,
         names: impl Iterator<Item = (&'a FileName, FileOperations)>,
         all: impl Iterator<Item = FileOperations>,
-    ) -> usize {
-        let mut every = all.fold(0, |mask, operations| mask | operations.mask());
+    ) -> (RuleList, usize) {
+        let mut list =
+            RuleList { names: Vec::new(), all: all.fold(0, |mask, operations| mask | operations.mask()) };
         let mut without_room = 0;
         for (name, operations) in names {
             let key = match name {
@@ -94,24 +105,44 @@ impl Filter {
             };
             // A rule knows nothing of overlays and of the kernel's own file systems.
             let added = operations.mask() | WATCH_EVERYWHERE;
-            let is_kept = key.is_some_and(|key| {
-                let mask = (self.mask_of_name(key) | added) & !WATCH_NO_OVERLAY;
-                self.watch_name(key, mask).is_ok()
-            });
-            every |= WATCH_EVERYWHERE | WATCH_ANY_TYPE;
+            list.all |= WATCH_EVERYWHERE;
             if matches!(name, FileName::Folder(_)) {
-                every |= WATCH_ANY_FOLDER;
+                list.all |= WATCH_ANY_FOLDER;
             }
-            if !is_kept {
-                every |= operations.mask();
-                without_room += 1;
+            let kept = key.filter(|key| {
+                let mask = (self.mask_of_name(*key) | added) & !WATCH_NO_OVERLAY;
+                self.watch_name(*key, mask).is_ok()
+            });
+            match kept {
+                Some(key) => list.names.push((key, added)),
+                None => {
+                    list.all |= operations.mask();
+                    without_room += 1;
+                }
             }
         }
-        if every != 0 {
-            // Without the map, which is there for as long as the programs are, nothing could be done about it.
-            let _ = self.watch_all(every | WATCH_ANY_TYPE);
+        if list.all != 0 {
+            list.all |= WATCH_ANY_TYPE;
         }
-        without_room
+        // Without the map, which is there for as long as the programs are, nothing could be done about it.
+        let _ = self.watch_all(self.mask_of_all() | list.all);
+        (list, without_room)
+    }
+
+    /// From now on what `list` holds is all that rules want: what earlier ones added is taken back to what the built-in list
+    /// says.
+    pub fn settle_rules(&mut self, earlier: &RuleList, list: &RuleList) {
+        for (key, _) in &earlier.names {
+            let own = watch_list::names().find(|(own, _)| own == key).map_or(0, |(_, mask)| mask);
+            let wanted = list.names.iter().filter(|(kept, _)| kept == key);
+            let mask = match wanted.fold(0, |mask, (_, added)| mask | added) {
+                0 => own,
+                added => (own | added) & !WATCH_NO_OVERLAY,
+            };
+            // There is room: the key is on the list.
+            let _ = self.watch_name(*key, mask);
+        }
+        let _ = self.watch_all(list.all);
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{Exit, RulesCommand};
 use crate::judge::rules::{RuleSet, cases, describe, document};
-use crate::run::{Loaded, RunError};
+use crate::rule_files::Loaded;
+use crate::run::RunError;
 
 /// Longest file of cases.
 const CASES_FILE_MAX: u64 = 16 << 20;

@@ -161,6 +161,11 @@ impl Attributor {
         }
     }
 
+    /// Whether names of users and groups are read from now on.
+    pub fn read_names(&mut self, wanted: bool) {
+        self.options.accounts = wanted;
+    }
+
     /// Reads what was running before the sensor. Call it after the hooks are attached, so that nothing falls between.
     pub fn seed(&mut self) {
         self.containers.seed();

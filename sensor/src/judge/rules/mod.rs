@@ -201,6 +201,11 @@ impl RuleSet {
         self.rules.iter().any(|rule| rule.program.asks_for(field) || shown(rule))
     }
 
+    /// Whether a rule asks for names of users or groups.
+    pub fn asks_for_names(&self) -> bool {
+        [Field::UserName, Field::UserLoginname, Field::GroupName].iter().any(|field| self.asks_for(*field))
+    }
+
     /// The fields that a rule's condition asks for, in the order of the table.
     pub fn fields_of(&self, rule: &Rule) -> Vec<Field> {
         Field::ALL.iter().copied().filter(|field| rule.program.asks_for(*field)).collect()

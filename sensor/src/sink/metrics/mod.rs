@@ -70,6 +70,7 @@ pub struct Metrics {
     detection_state: IntGaugeVec,
     rules_loaded: IntGauge,
     rule_errors: IntGauge,
+    rule_reloads: IntCounterVec,
 }
 
 /// One sink's counters.
@@ -115,6 +116,14 @@ impl Metrics {
             "canary_latency_seconds",
             "From the kernel's time of the sensor's own event, made every five seconds, to its arrival.",
         );
+        let rule_reloads = page.counters(
+            "rule_reloads_total",
+            "Readings of changed rule files: applied, refused.",
+            &["result"],
+        );
+        for result in ["applied", "refused"] {
+            rule_reloads.with_label_values(&[result]);
+        }
         Self {
             findings: Mutex::new(FindingCounters::new(
                 page.counters(
@@ -175,7 +184,8 @@ impl Metrics {
             ),
             hook_attached: page.gauges("hook_attached", "Whether a hook is attached, and how.", &["hook", "rung"]),
             rules_loaded: page.gauge("rules_loaded", "Rules in force."),
-            rule_errors: page.gauge("rule_errors", "Rules refused at the last load."),
+            rule_errors: page.gauge("rule_errors", "Mistakes in rules when they were last read."),
+            rule_reloads,
             registry,
         }
     }
@@ -277,6 +287,16 @@ impl Metrics {
     pub fn rules(&self, loaded: usize, errors: usize) {
         self.rules_loaded.set(as_i64(loaded));
         self.rule_errors.set(as_i64(errors));
+    }
+
+    /// Rules were refused; those in force stay.
+    pub fn rule_errors(&self, errors: usize) {
+        self.rule_errors.set(as_i64(errors));
+    }
+
+    /// Changed rule files were read.
+    pub fn rules_reloaded(&self, applied: bool) {
+        self.rule_reloads.with_label_values(&[if applied { "applied" } else { "refused" }]).inc();
     }
 
     /// The counters of a sink, made when first asked for.
