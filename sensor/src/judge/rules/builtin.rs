@@ -58,6 +58,28 @@ mod tests {
     use super::*;
     use crate::event::EventKind;
 
+    /// Names of macros that Falco's own files define: loading one of them must not change what the built-in rules say.
+    #[test]
+    fn no_built_in_rule_stands_on_a_macro_of_falcos() {
+        let anew = "
+- macro: spawned_process
+  condition: never_true
+- macro: container
+  condition: never_true
+- macro: shell_procs
+  condition: never_true
+- macro: open_read
+  condition: never_true
+";
+        let (plain, _) = RuleSet::load(sources());
+        let own = Source { name: "falco.yaml".into(), text: anew.into() };
+        let (changed, _) = RuleSet::load(sources().into_iter().chain([own]).collect());
+        for (one, other) in plain.rules().iter().zip(changed.rules()) {
+            assert_eq!(plain.condition_of(one), changed.condition_of(other), "{}", one.name);
+        }
+        assert_eq!(plain.rules().len(), changed.rules().len());
+    }
+
     #[test]
     fn all_built_in_rules_load() {
         let (set, errors) = RuleSet::load(sources());
