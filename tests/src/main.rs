@@ -76,6 +76,9 @@ pub struct SetArguments {
     /// Folder with `attack/`, `benign/` and `input/`
     #[arg(long, value_name = "DIR", default_value = "tests/scenarios")]
     pub scenarios: PathBuf,
+    /// Rule file for the sensor, besides the built-in rules [default: settings.rules.yaml in the folder of the scenarios]
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// Folder for images, containers and logs, on a disk file system that can be an overlayfs upper layer
     #[arg(long, value_name = "DIR")]
     pub work: PathBuf,

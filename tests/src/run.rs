@@ -62,7 +62,8 @@ impl Prepared {
 
 /// Rules and settings that lie beside the scenarios.
 fn settings_of(arguments: &SetArguments) -> (PathBuf, PathBuf) {
-    (arguments.scenarios.join("settings.rules.yaml"), arguments.scenarios.join("settings.yaml"))
+    let beside = arguments.scenarios.join("settings.rules.yaml");
+    (arguments.rules.clone().unwrap_or(beside), arguments.scenarios.join("settings.yaml"))
 }
 
 fn settings<'a>(

@@ -30,9 +30,9 @@ pub const FOLDERS: [&str; 22] = [
 pub const FILES: [(&str, &str); 6] = [
     (
         "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nnonroot:x:65532:65532::/home:/bin/sh\n",
+        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nnonroot:x:65532:65532::/home:/bin/sh\nnobody:x:65534:65534::/:/sbin/nologin\n",
     ),
-    ("etc/group", "root:x:0:\nuser:x:1000:\nnonroot:x:65532:\n"),
+    ("etc/group", "root:x:0:\nuser:x:1000:\nnonroot:x:65532:\nnogroup:x:65534:\n"),
     ("etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux (test image)\"\n"),
     ("etc/hosts", "127.0.0.1 localhost\n"),
     ("var/lib/dpkg/status", ""),
