@@ -169,6 +169,30 @@ fn judging_what_matches_nothing_allocates_nothing() {
 }
 
 #[test]
+fn functions_of_rules_allocate_nothing_either() {
+    const RULES: &str = "
+- rule: functions
+  condition: >
+    evt.type in (execve, execveat) and
+    (tolower(proc.exeline) contains nowhere or basename(proc.exepath) = val(proc.pname) or len(proc.args) > 100000 or
+     join('/', proc.name, toupper(proc.exe)) startswith nowhere or b64(proc.args) = x or tolower(proc.aname) = nowhere or
+     evt.arg.flags contains NOWHERE or fd.net = 10.0.0.0/8)
+  output: '%proc.name'
+  priority: INFO
+";
+    let (_folder, mut attributor) = node();
+    let own = tempfile::tempdir().expect("temporary folder");
+    let file = own.path().join("own.yaml");
+    std::fs::write(&file, RULES).expect("write");
+    let loaded = Loaded::read(false, &[file]).expect("readable");
+    assert!(loaded.messages.is_empty(), "{}", loaded.messages[0]);
+    let mut judges = Judges::new(loaded.set, Trust::new("/".into(), &[]), "node", HostStanding::default());
+    attributor.apply(&fork(901, 900));
+    let event = exec(901, "/usr/bin/Java", &["Java", "-Xmx1g", "-jar", "/app/server.jar"]);
+    assert_eq!(judged(&mut attributor, &mut judges, &event), (0, 0));
+}
+
+#[test]
 fn the_pod_is_known_and_a_match_is_a_finding() {
     let (_folder, mut attributor) = node();
     let mut judges = Judges::new(
