@@ -95,6 +95,14 @@ pub enum BenchCommand {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
+    /// Load rules, judge recorded events by them, and print the figures as JSON.
+    Rules {
+        /// A file that `record` wrote.
+        file: PathBuf,
+        /// Rule file or folder, besides the built-in rules; may be repeated.
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+    },
 }
 
 /// What to do with rules.

@@ -40,6 +40,9 @@ fn bench(command: &BenchCommand) -> Exit {
         BenchCommand::Replay { file, rounds } => {
             replay::replay(file, *rounds).map(|figures| format!("{figures:#}\n"))
         }
+        BenchCommand::Rules { file, rules } => {
+            replay::rules(file, rules).map(|figures| format!("{figures:#}\n"))
+        }
     };
     match result {
         Ok(text) => print(&text, Exit::Ok),

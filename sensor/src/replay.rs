@@ -1,6 +1,8 @@
 //! Measures the spine with real input: records copied from the kernel's rings into a file, then sent through the stages
 //! from memory, as often as wanted. `cargo xtask bench spine` uses both halves; nothing else does.
 
+mod rules;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -26,6 +28,8 @@ use crate::run::RunError;
 use crate::self_watch::SelfWatch;
 use crate::sink::record::Origin;
 use crate::sink::{BuildInfo, Health, Metrics, Outlet};
+
+pub use rules::rules;
 
 /// First bytes of a recording; the version of the ABI follows.
 const MAGIC: &[u8; 8] = b"STRIDREC";

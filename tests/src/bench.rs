@@ -1,9 +1,10 @@
 //! `e2e bench`: what the sensor costs. `exec` measures storms of processes, `actions` storms of what the hooks on actions
-//! see, `spine` only the way of recorded events.
+//! see, `spine` only the way of recorded events, `rules` what loading rules and judging by them takes.
 
 mod actions;
 mod measure;
 mod record;
+mod rules;
 mod spine;
 mod storm;
 mod table;
@@ -83,6 +84,24 @@ pub fn spine(arguments: &Arguments) -> Result<ExitCode> {
     let mut table = prepare(&arguments.common)?;
     spine::measure(arguments, &mut table)?;
     finish(&arguments.common, &table)
+}
+
+/// Arguments of `rules`.
+#[derive(Args)]
+pub struct RuleArguments {
+    #[command(flatten)]
+    arguments: Arguments,
+    /// Rule file or folder, besides the built-in rules; may be repeated
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+}
+
+/// Only the rules.
+pub fn rules(arguments: &RuleArguments) -> Result<ExitCode> {
+    let common = &arguments.arguments.common;
+    let mut table = prepare(common)?;
+    rules::measure(&arguments.arguments, &arguments.rules, &mut table)?;
+    finish(common, &table)
 }
 
 fn prepare(arguments: &Common) -> Result<Table> {

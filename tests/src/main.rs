@@ -65,6 +65,8 @@ enum BenchCommand {
     Actions(bench::ActionArguments),
     /// The way of recorded events through the sensor's stages
     Spine(bench::Arguments),
+    /// Loading rules, and judging recorded events by them
+    Rules(bench::RuleArguments),
 }
 
 /// Which scenarios, and where their containers live.
@@ -135,5 +137,6 @@ fn main() -> Result<ExitCode> {
         Command::Bench(BenchCommand::Exec(arguments)) => bench::exec(&arguments),
         Command::Bench(BenchCommand::Actions(arguments)) => bench::actions(&arguments),
         Command::Bench(BenchCommand::Spine(arguments)) => bench::spine(&arguments),
+        Command::Bench(BenchCommand::Rules(arguments)) => bench::rules(&arguments),
     }
 }

@@ -38,6 +38,8 @@ enum Benchmark {
     Syscall,
     /// The way of recorded events through the sensor's stages.
     Spine,
+    /// Loading rules, and judging recorded events by them; `-- --rules PATH` adds others to the built-in ones.
+    Rules,
 }
 
 impl Benchmark {
@@ -51,6 +53,7 @@ impl Benchmark {
             Self::Connect => &["actions", "connect"],
             Self::Syscall => &["actions", "syscall"],
             Self::Spine => &["spine"],
+            Self::Rules => &["rules"],
         }
     }
 }
