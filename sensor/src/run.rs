@@ -78,6 +78,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let started = Instant::now();
     let file = arguments.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let config = Config::merge(arguments.layer(), file, &Surroundings::read())?;
+    // Before the rules are read, so that a change while they are is one.
+    let watcher = Watcher::new(&config);
     let (rules, rule_errors) = load_rules(&config)?;
     privileges::check()?;
     let attribute = options(&config, &rules);
@@ -163,7 +165,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), RunError> {
         "watching"
     );
 
-    let reloads = Reloads { watcher: Watcher::new(&config), rules: sender, metrics: told_metrics, hooks };
+    let reloads = Reloads { watcher, rules: sender, metrics: told_metrics, hooks };
     runtime.block_on(async {
         sinks.spawn();
         tokio::spawn(reloads.run());
