@@ -113,6 +113,9 @@ pub struct RunArguments {
     /// Only what a rung can change: scenarios that need hooks on actions, and benign workloads
     #[arg(long)]
     pub hooked: bool,
+    /// Leave the benign scenarios out
+    #[arg(long)]
+    pub without_benign: bool,
     /// Which scenarios
     #[command(flatten)]
     pub set: SetArguments,

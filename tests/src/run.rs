@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// Runs the scenarios under a sensor and checks what it reports.
 pub fn with_sensor(arguments: &RunArguments) -> Result<ExitCode> {
     let Prepared { mut set, mut sensor } = Prepared::start(arguments)?;
+    if arguments.without_benign {
+        set.scenarios.retain(|scenario| scenario.class != Class::Benign);
+    }
     if arguments.hooked {
         set.scenarios.retain(|scenario| scenario.class == Class::Benign || !scenario.needs.hooks.is_empty());
     }

@@ -57,7 +57,12 @@ impl Run {
 
     /// What the guest executes.
     fn command(&self) -> String {
-        let forced = self.rung.map_or(String::new(), |rung| format!(" --attach {rung} --hooked"));
+        // Kprobes and LSM hooks enter the bodies that trampolines enter: what is silent by one is by the others.
+        let forced = match self.rung {
+            None => String::new(),
+            Some(rung @ "tracepoint") => format!(" --attach {rung} --hooked"),
+            Some(rung) => format!(" --attach {rung} --hooked --without-benign"),
+        };
         format!(
             "exec e2e run --sensor /payload/bin/stride-sensor --atk /payload/bin/atk --scenarios /payload/scenarios \
              --work /work --throwaway --report /results/report.json --label {}{forced}",
@@ -194,7 +199,9 @@ mod tests {
     #[test]
     fn a_forced_rung_is_passed_on() {
         let run = Run { guest: &vm::GUESTS[1], rung: Some("kprobe") };
-        assert!(run.command().ends_with("--label vm-6.1-kprobe --attach kprobe --hooked"));
+        assert!(run.command().ends_with("--label vm-6.1-kprobe --attach kprobe --hooked --without-benign"));
+        let tracepoint = Run { rung: Some("tracepoint"), ..run };
+        assert!(tracepoint.command().ends_with("--label vm-6.1-tracepoint --attach tracepoint --hooked"));
         assert!(!Run { rung: None, ..run }.command().contains("--attach"));
     }
 }
