@@ -4,11 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// Changes of the wall clock that are remembered.
+const CHANGES: usize = 8;
+/// Nanoseconds between two measurements of the distance that are a change and no inaccuracy.
+const CHANGE: u128 = 500_000_000;
+
 /// Converts nanoseconds of CLOCK_BOOTTIME to UTC.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     /// Wall clock less boot clock in nanoseconds, as last measured.
     offset: i128,
+    /// Boot times of changes, the earlier ones first, each with the distance before it: events that happened before a change
+    /// are read after it.
+    changes: Vec<(u64, i128)>,
     /// The same as first measured: start times of processes are identities and must not move with a clock step.
     first_offset: i128,
 }
@@ -22,18 +30,37 @@ impl Default for Clock {
 impl Clock {
     /// Measures the distance of both clocks now.
     pub fn new() -> Self {
-        let offset = measure();
-        Self { offset, first_offset: offset }
+        Self::fixed(measure())
     }
 
     /// A clock with a fixed distance, for tests and recorded events.
     pub fn fixed(offset: i128) -> Self {
-        Self { offset, first_offset: offset }
+        Self { offset, first_offset: offset, changes: Vec::new() }
     }
 
     /// Measures again; the wall clock may have been set since.
     pub fn refresh(&mut self) {
-        self.offset = measure();
+        self.measured(boot_nanoseconds(), measure());
+    }
+
+    fn measured(&mut self, boot_nanoseconds: u64, offset: i128) {
+        if offset.abs_diff(self.offset) > CHANGE {
+            self.remember(self.changes.len(), boot_nanoseconds, self.offset);
+        }
+        self.offset = offset;
+    }
+
+    fn remember(&mut self, index: usize, boot_nanoseconds: u64, before: i128) {
+        self.changes.insert(index, (boot_nanoseconds, before));
+        if self.changes.len() > CHANGES {
+            self.changes.remove(0);
+        }
+    }
+
+    /// The distance at a kernel time.
+    fn offset_at(&self, boot_nanoseconds: u64) -> i128 {
+        let after = self.changes.iter().find(|(changed, _)| boot_nanoseconds < *changed);
+        after.map_or(self.offset, |(_, before)| *before)
     }
 
     /// Time of an event as RFC 3339, UTC, with nanoseconds.
@@ -41,9 +68,17 @@ impl Clock {
         rfc3339(self.offset + i128::from(boot_nanoseconds))
     }
 
-    /// Somebody set the wall clock to so many seconds since 1970 at a kernel time. The next [`Clock::refresh`] measures again.
+    /// Somebody set the wall clock to so many seconds since 1970 at a kernel time, which may lie before the last
+    /// [`Clock::refresh`]. The next one measures again.
     pub fn set(&mut self, boot_nanoseconds: u64, epoch_seconds: u64) {
-        self.offset = i128::from(epoch_seconds) * 1_000_000_000 - i128::from(boot_nanoseconds);
+        let offset = i128::from(epoch_seconds) * 1_000_000_000 - i128::from(boot_nanoseconds);
+        let old = self.offset_at(boot_nanoseconds);
+        let later = self.changes.iter().position(|(changed, _)| boot_nanoseconds < *changed);
+        match later.and_then(|index| self.changes.get_mut(index)) {
+            Some((_, before)) => *before = offset,
+            None => self.offset = offset,
+        }
+        self.remember(later.unwrap_or(self.changes.len()), boot_nanoseconds, old);
     }
 
     /// Start of a process, with the distance measured first.
@@ -58,7 +93,8 @@ impl Clock {
 
     /// Seconds since the epoch of a kernel time.
     pub fn epoch_seconds(&self, boot_nanoseconds: u64) -> i64 {
-        i64::try_from((self.offset + i128::from(boot_nanoseconds)) / 1_000_000_000).unwrap_or(0)
+        let offset = self.offset_at(boot_nanoseconds);
+        i64::try_from((offset + i128::from(boot_nanoseconds)) / 1_000_000_000).unwrap_or(0)
     }
 }
 
@@ -150,5 +186,34 @@ mod tests {
         let clock = Clock::new();
         let difference = clock.epoch_seconds(boot_nanoseconds()) - Timestamp::now().as_second();
         assert!(difference.abs() <= 1);
+    }
+
+    #[test]
+    fn a_change_is_measured_against_the_time_before_also_when_it_is_read_late() {
+        const SECOND: u64 = 1_000_000_000;
+        const HOUR: i64 = 3600;
+        let distance = |seconds: i64| i128::from(seconds) * i128::from(SECOND);
+        // Set at 10 s, and read after a measurement.
+        let mut clock = Clock::fixed(distance(1000));
+        clock.measured(15 * SECOND, distance(1000 + HOUR));
+        assert_eq!(clock.epoch_seconds(10 * SECOND), 1010);
+        // Set at 10 s and back at 20 s; both are read at the end, with measurements at 5, 15 and 25 s.
+        let mut clock = Clock::fixed(distance(1000));
+        clock.measured(5 * SECOND, distance(1000) + 7);
+        clock.measured(15 * SECOND, distance(1000 + HOUR));
+        clock.measured(25 * SECOND, distance(1000));
+        assert_eq!(clock.epoch_seconds(10 * SECOND), 1010);
+        clock.set(10 * SECOND, 1010 + 3600);
+        assert_eq!(clock.epoch_seconds(20 * SECOND), 1020 + HOUR);
+        clock.set(20 * SECOND, 1020);
+        assert_eq!(clock.epoch_seconds(30 * SECOND), 1030);
+        assert_eq!(clock.epoch_seconds(12 * SECOND), 1012 + HOUR);
+        assert_eq!(clock.epoch_seconds(9 * SECOND), 1009);
+        // What is remembered is bounded.
+        for second in 100..1000 {
+            clock.set(second * SECOND, second);
+        }
+        assert!(clock.changes.len() <= CHANGES);
+        assert_eq!(clock.epoch_seconds(2000 * SECOND), 2000);
     }
 }
