@@ -73,11 +73,17 @@ impl Loaded {
     pub fn told(&self, strict: bool) -> String {
         let problems = self.problems(strict);
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let count = match problems.len() {
-            1 => "1 error".to_owned(),
-            count => format!("{count} errors"),
-        };
+        let count = counted(problems.len());
         format!("{}\n\n{count} in rules", text.join("\n\n"))
+    }
+}
+
+/// So many errors, in words.
+pub fn counted(errors: usize) -> String {
+    match errors {
+        0 => "no errors".to_owned(),
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{hosts, lookalike};
 use crate::attribute::stdio::{self, Peer};
 use crate::attribute::{Attributed, ContainerHandle, Entry, Image, Process, base_name, is_loader, names};
 use crate::capability;
-use crate::event::{Args, Body, Exec, FileFactsExt};
+use crate::event::{Args, Body, Exec, FileFacts, FileFactsExt};
 
 /// Texts that are put together once an event; kept between events, so that no memory is asked for.
 #[derive(Default)]
@@ -254,9 +254,7 @@ impl<'a> EventFacts<'a> {
             Field::ProcIsExeUpperLayer => Value::Bool(file.is_upper()),
             Field::ProcIsExeLowerLayer => Value::Bool(file.is_lower()),
             Field::ProcIsExeFromMemfd => Value::Bool(file.is_memfd()),
-            Field::ProcIsExeWritable => {
-                Value::Bool(file.mode & 0o022 != 0 || file.uid != 0 && file.mode & 0o200 != 0)
-            }
+            Field::ProcIsExeWritable => Value::Bool(is_writable(file)),
             Field::ProcExeIno => Value::Number(i64::try_from(file.inode).unwrap_or(i64::MAX)),
             Field::ProcStdinType => text(stdio::kind(&exec.stdio[0]).as_bytes()),
             Field::ProcStdoutType => text(stdio::kind(&exec.stdio[1]).as_bytes()),
@@ -478,6 +476,11 @@ fn split_image(image: &str) -> (&str, Option<&str>) {
 /// Whether an exec gained privilege without setuid and setgid: through file capabilities.
 fn gains_by_file(exec: &Exec) -> bool {
     exec.secure && exec.file.mode & 0o6000 == 0
+}
+
+/// Whether others than root may write a file.
+fn is_writable(file: &FileFacts) -> bool {
+    file.mode & 0o022 != 0 || file.uid != 0 && file.mode & 0o200 != 0
 }
 
 /// The capabilities that the file of an exec gave: root has them without, and ambient ones are kept (capabilities(7)).

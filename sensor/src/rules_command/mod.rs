@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{Exit, RulesCommand};
 use crate::judge::rules::{RuleSet, cases, describe, document};
-use crate::rule_files::Loaded;
+use crate::rule_files::{Loaded, counted};
 use crate::run::RunError;
 
 /// Longest file of cases.
@@ -68,11 +68,7 @@ fn check(loaded: &Loaded, strict: bool, json: bool) -> (String, Exit) {
         return (format!("{:#}\n", describe::messages_json(&loaded.set, &loaded.messages)), exit);
     }
     let mut text: String = loaded.messages.iter().map(|message| format!("{message}\n\n")).collect();
-    let count = match problems.len() {
-        0 => "no errors".to_owned(),
-        1 => "1 error".to_owned(),
-        count => format!("{count} errors"),
-    };
+    let count = counted(problems.len());
     let others = loaded.messages.len() - problems.len();
     let others = if others == 0 { String::new() } else { format!(", {others} warnings and notes") };
     text.push_str(&format!("{} rules, {count}{others}\n", loaded.set.rules().len()));

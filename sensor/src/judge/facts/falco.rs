@@ -3,23 +3,18 @@
 use std::io::Write;
 
 use sensor_ebpf::abi::{
-    LISTEN_VALUE_PORT, OPEN_MADE_EXECUTABLE, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, OPEN_VALUE_REASONS,
-    PTRACE_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_TYPE,
+    LISTEN_VALUE_PORT, OPEN_VALUE_FLAGS, OPEN_VALUE_MODE, SOCKET_VALUE_FAMILY, SOCKET_VALUE_TYPE,
 };
 
-use super::{EventFacts, event_types, number, text};
+use super::{EventFacts, event_types, is_writable, number, text};
 use crate::action::{Action, ActionFile, destination};
 use crate::action_words::{file_type, name_operation, signal_name};
 use crate::attribute::base_name;
 use crate::event::{EventKind, Exec, FileFactsExt};
 use crate::judge::rules::{Field, Key, Value};
 
-/// `FMODE_READ` and `FMODE_WRITE` of include/linux/fs.h.
+/// `FMODE_READ` of include/linux/fs.h.
 const MODE_READ: u64 = 1;
-const MODE_WRITE: u64 = 2;
-/// `PTRACE_MODE_ATTACH` and `PTRACE_MODE_FSCREDS` of include/linux/ptrace.h.
-const ATTACH: u64 = 2;
-const BY_FILE: u64 = 8;
 /// Nanoseconds of a second.
 const SECOND: i64 = 1_000_000_000;
 
@@ -60,11 +55,13 @@ impl EventFacts<'_> {
                 let login = self.exec.map(|exec| exec.login_uid).filter(|login| *login != u32::MAX)?;
                 text(self.attributed.host_accounts?.user(login)?.as_bytes())
             }
-            Field::EvtIsOpenRead => Value::Bool(opens(action)?.values[OPEN_VALUE_MODE] & MODE_READ != 0),
-            Field::EvtIsOpenWrite => Value::Bool(opens(action)?.values[OPEN_VALUE_MODE] & MODE_WRITE != 0),
-            Field::EvtIsOpenExec => {
-                Value::Bool(opens(action)?.values[OPEN_VALUE_REASONS] & OPEN_MADE_EXECUTABLE != 0)
-            }
+            Field::EvtIsOpenRead => Value::Bool(
+                action.filter(|action| action.kind == EventKind::FileOpen)?.values[OPEN_VALUE_MODE]
+                    & MODE_READ
+                    != 0,
+            ),
+            Field::EvtIsOpenWrite => self.action?.field(Field::OpenWrite)?,
+            Field::EvtIsOpenExec => self.action?.field(Field::OpenMadeExecutable)?,
             Field::ProcExeline => {
                 let (buffer, image) = (&self.buffers.exeline, self.image()?);
                 text(self.exeline.get_or_init(|| {
@@ -128,8 +125,9 @@ impl EventFacts<'_> {
                 text(self.flags.get_or_init(|| join_flags(self.buffers.flags.take(), open_flags(flags))))
             }
             (EventKind::Ptrace, "request") => {
-                let mode = action.values[PTRACE_VALUE_MODE];
-                (mode & ATTACH != 0 && mode & BY_FILE == 0).then_some(Value::Text(b"PTRACE_ATTACH"))?
+                let is = |field| self.action.and_then(|view| view.field(field)) == Some(Value::Bool(true));
+                (is(Field::PtraceAttach) && !is(Field::PtraceProcFile))
+                    .then_some(Value::Text(b"PTRACE_ATTACH"))?
             }
             (EventKind::SocketCreate, "domain") => {
                 Value::Text(family_name(action.values[SOCKET_VALUE_FAMILY])?.as_bytes())
@@ -157,7 +155,6 @@ impl EventFacts<'_> {
         let view = self.action?;
         let action = view.action();
         if let Some((address, port)) = destination(action) {
-            let ends_at = || view.field(Field::ConnectAddress);
             return Some(match field {
                 Field::FdName => text(self.descriptor.get_or_init(|| {
                     let mut name = self.buffers.descriptor.take();
@@ -168,8 +165,9 @@ impl EventFacts<'_> {
                 })),
                 Field::FdType => Value::Text(if address.is_ipv4() { b"ipv4" } else { b"ipv6" }),
                 Field::FdTypechar => Value::Text(if address.is_ipv4() { b"4" } else { b"6" }),
-                Field::FdIp | Field::FdRip | Field::FdSip => ends_at()?,
-                Field::FdNet | Field::FdRnet | Field::FdSnet => ends_at()?,
+                Field::FdIp | Field::FdRip | Field::FdSip | Field::FdNet | Field::FdRnet | Field::FdSnet => {
+                    view.field(Field::ConnectAddress)?
+                }
                 Field::FdPort | Field::FdRport | Field::FdSport => number(u32::from(port)),
                 Field::FdL4proto => match view.field(Field::ConnectUdp)? {
                     Value::Bool(true) => Value::Text(b"udp"),
@@ -248,10 +246,6 @@ fn path_field(action: &Action, field: Field) -> Option<Value<'_>> {
     })
 }
 
-fn opens(action: Option<&Action>) -> Option<&Action> {
-    action.filter(|action| action.kind == EventKind::FileOpen)
-}
-
 /// The folder of a path: all before the last slash, at least `/`.
 fn folder(path: &[u8]) -> &[u8] {
     match path.iter().rposition(|&byte| byte == b'/') {
@@ -328,9 +322,8 @@ fn error_name(result: i32) -> &'static [u8] {
 /// Falco's words for how a program came to be executed.
 fn exec_flags(exec: &Exec) -> impl Iterator<Item = &'static str> {
     let file = &exec.file;
-    let writable = file.mode & 0o022 != 0 || file.uid != 0 && file.mode & 0o200 != 0;
     [
-        writable.then_some("EXE_WRITABLE"),
+        is_writable(file).then_some("EXE_WRITABLE"),
         file.is_upper().then_some("EXE_UPPER_LAYER"),
         file.is_memfd().then_some("EXE_FROM_MEMFD"),
         file.is_lower().then_some("EXE_LOWER_LAYER"),

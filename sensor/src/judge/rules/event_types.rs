@@ -228,19 +228,15 @@ mod tests {
 
     #[test]
     fn what_was_done_decides_the_names() {
-        let names = |name| names_with(EventKind::FileName, name).collect::<Vec<_>>();
-        assert_eq!(names("linkat"), ["file_name", "link", "linkat"]);
-        assert_eq!(names("file_name"), ["file_name"]);
+        let with = |name| names_with(EventKind::FileName, name).collect::<Vec<_>>();
+        assert_eq!(with("linkat"), ["file_name", "link", "linkat"]);
+        assert_eq!(with("file_name"), ["file_name"]);
         for kind in EventKind::ALL {
-            let all: Vec<&str> = names_of_kind(kind);
+            let all: Vec<&str> = names(kind).collect();
             assert!(
                 alternatives(kind).iter().flat_map(|some| some.split(' ')).all(|name| all.contains(&name))
             );
         }
-    }
-
-    fn names_of_kind(kind: EventKind) -> Vec<&'static str> {
-        names(kind).collect()
     }
 
     #[test]

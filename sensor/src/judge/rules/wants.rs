@@ -178,12 +178,12 @@ fn of_test(test: &Test) -> Need {
         (Field::OpenWrite | Field::EvtIsOpenWrite, Matcher::Bool(wanted)) => opened(*wanted),
         // Only what is opened for writing is cut, and has flags to create it.
         (Field::OpenTruncate, Matcher::Bool(true)) => opened(true),
+        // O_TRUNC and O_CREAT may stand beside O_RDONLY.
         (Field::EvtArg, Matcher::Text(TextMatcher::Contains(finder)))
             if test.key == Some(Key::Name("flags".into()))
-                && matches!(finder.needle(), b"O_WRONLY" | b"O_RDWR" | b"O_TRUNC" | b"O_CREAT") =>
+                && matches!(finder.needle(), b"O_WRONLY" | b"O_RDWR") =>
         {
-            // O_TRUNC and O_CREAT may stand beside O_RDONLY.
-            if matches!(finder.needle(), b"O_WRONLY" | b"O_RDWR") { opened(true) } else { Need::any() }
+            opened(true)
         }
         // The kernel's container is a process in another mount namespace: some of the host's own are, so that only
         // what is in a container is known not to be the host's.

@@ -47,34 +47,18 @@ const PLAIN_KEYS: [&str; 10] = [
 ];
 /// Keys that are appended to.
 const APPENDABLE: [&str; 5] = ["condition", "output", "desc", "tags", "exceptions"];
-/// Further keys that are replaced.
-const REPLACEABLE: [&str; 13] = [
-    "priority",
-    "enabled",
-    "warn_evttypes",
-    "skip-if-unknown-filter",
-    "capture",
-    "source",
-    "id",
-    "severity",
-    "stride",
-    "attack",
-    "ms_threat_matrix",
-    "threat_source",
-    "judge",
-];
+/// Keys that are replaced, besides the plain ones.
+const FURTHER_REPLACEABLE: [&str; 4] = ["enabled", "warn_evttypes", "skip-if-unknown-filter", "capture"];
 
 impl Loader<'_> {
     /// A rule, or the change of one.
     pub(super) fn rule(&mut self, mut entries: Entries) {
-        let known: Vec<&str> = ["rule", "append", "override", "capture_duration"]
-            .into_iter()
-            .chain(APPENDABLE)
-            .chain(REPLACEABLE)
-            .collect();
+        let replaceable: Vec<&str> = PLAIN_KEYS.into_iter().chain(FURTHER_REPLACEABLE).collect();
+        let own = ["rule", "append", "override", "capture_duration"];
+        let known: Vec<&str> = own.into_iter().chain(APPENDABLE).chain(replaceable.iter().copied()).collect();
         self.check_keys(&entries, &known);
         let Some((name, place)) = self.name(&mut entries, "rule") else { return };
-        let Some(change) = self.change(&mut entries, &APPENDABLE, &REPLACEABLE) else { return };
+        let Some(change) = self.change(&mut entries, &APPENDABLE, &replaceable) else { return };
         let condition = self.scalar(&mut entries, "condition");
         let output = self.scalar(&mut entries, "output");
         let known = self.items.rules.iter().position(|rule| rule.name == name);
