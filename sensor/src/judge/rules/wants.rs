@@ -176,9 +176,7 @@ fn opposite(test: &Test) -> Need {
 fn of_test(test: &Test) -> Need {
     match (test.field, &test.matcher) {
         (Field::OpenWrite | Field::EvtIsOpenWrite, Matcher::Bool(wanted)) => opened(*wanted),
-        // Only what is opened for writing is cut, and has flags to create it.
-        (Field::OpenTruncate, Matcher::Bool(true)) => opened(true),
-        // O_TRUNC and O_CREAT may stand beside O_RDONLY.
+        // O_TRUNC and O_CREAT may stand beside O_RDONLY: of them, and of `open.truncate`, nothing follows.
         (Field::EvtArg, Matcher::Text(TextMatcher::Contains(finder)))
             if test.key == Some(Key::Name("flags".into()))
                 && matches!(finder.needle(), b"O_WRONLY" | b"O_RDWR") =>
@@ -316,6 +314,12 @@ mod tests {
             names.all,
             [FileOperations { name: true, container: true, host: true, ..FileOperations::NONE }]
         );
+    }
+
+    #[test]
+    fn a_file_may_be_cut_though_it_is_opened_for_reading() {
+        let wants = wants_of("evt.type = open and open.truncate = true and fd.name = /a");
+        assert!(wants.names.values().all(|operations| operations.read), "{wants:?}");
     }
 
     #[test]
