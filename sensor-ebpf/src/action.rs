@@ -19,9 +19,9 @@ use crate::kernel::{Cred, Probed, Structure, Task, offset};
 use crate::maps::ACTION_SCRATCH;
 use crate::path::{Place, Walker, walk};
 
-/// Slots of each CPU. Trampolines run with preemption: a second task may enter a hook on the same CPU while the first
-/// waits, and must not write to the same record.
-pub const SLOTS_PER_CPU: u32 = 2;
+/// Slots of each CPU. Trampolines run with preemption: other tasks may enter hooks on the same CPU while the first waits,
+/// and must not write to the same record.
+pub const SLOTS_PER_CPU: u32 = 4;
 /// Longest of further arguments.
 const ARGUMENT_MAX: u32 = 256;
 /// Mask of the lengths that [`Action::user_bytes`] takes.
@@ -42,6 +42,24 @@ pub fn slot_at(index: u32) -> Option<&'static mut Slot> {
     let pointer = ACTION_SCRATCH.get_ptr_mut(index)?;
     // SAFETY: the slot belongs to the thread that claimed it; the claim is checked again before the record is sent.
     Some(unsafe { &mut *pointer })
+}
+
+/// The first free slot of a CPU, whose slots begin at `first`.
+#[inline(always)]
+fn free_slot(first: u32) -> Option<u32> {
+    const { assert!(SLOTS_PER_CPU == 4) };
+    let free = |index| slot_at(index).is_some_and(|slot| slot.owner == 0);
+    if free(first) {
+        Some(first)
+    } else if free(first + 1) {
+        Some(first + 1)
+    } else if free(first + 2) {
+        Some(first + 2)
+    } else if free(first + 3) {
+        Some(first + 3)
+    } else {
+        None
+    }
 }
 
 /// The current task.
@@ -75,17 +93,12 @@ impl Action {
         let owner = bpf_get_current_pid_tgid() | 1 << 63;
         // SAFETY: the helper takes no arguments.
         let first = unsafe { bpf_get_smp_processor_id() } * SLOTS_PER_CPU;
-        let mut index = first;
-        let free = |index| slot_at(index).is_some_and(|slot| slot.owner == 0);
-        if !free(index) {
-            index = first + 1;
-            if !free(index) {
-                tally.too_big();
-                return None;
-            }
-        }
+        let Some(index) = free_slot(first) else {
+            tally.scratch_full();
+            return None;
+        };
         let Some(slot) = slot_at(index) else {
-            tally.too_big();
+            tally.scratch_full();
             return None;
         };
         // SAFETY: a plain write; volatile, so that it is not moved behind the writes of the record.
@@ -104,7 +117,20 @@ impl Action {
         record.header = header;
         record.result = entered.result;
         read_subject(&mut record.subject, entered.rung);
-        Some(action)
+        let Subject { process, cgroup_id, .. } = record.subject;
+        match action.tally.spend(process.pid, cgroup_id) {
+            Some(flags) => {
+                action.record().header.flags = flags;
+                Some(action)
+            }
+            None => {
+                let Self { tally, slot, .. } = action;
+                tally.over_budget();
+                // SAFETY: as above.
+                unsafe { core::ptr::write_volatile(&raw mut slot.owner, 0) };
+                None
+            }
+        }
     }
 
     /// The fixed part.
@@ -304,11 +330,11 @@ impl Action {
         let Self { tally, slot, position, owner, read_failed, .. } = self;
         // SAFETY: a plain read; volatile, because another thread may have written it.
         let holds = unsafe { core::ptr::read_volatile(&raw const slot.owner) } == owner;
-        if holds {
-            tally.send(&mut slot.scratch, position, read_failed);
-        } else {
-            tally.too_big();
+        if !holds {
+            tally.scratch_taken();
+            return;
         }
+        tally.send(&mut slot.scratch, position, read_failed);
         // SAFETY: as above.
         unsafe { core::ptr::write_volatile(&raw mut slot.owner, 0) };
     }

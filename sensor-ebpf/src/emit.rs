@@ -3,12 +3,19 @@
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::maps::{Array, RingBuf};
 use sensor_ebpf::abi::{
-    ARGS_HEAD_MAX, Counters, EventKind, ExecRecord, Header, RECORD_READ_FAILED, RingClass,
+    ARGS_HEAD_MAX, BUDGET_PRESSURE, BUDGET_WINDOW, BudgetKey, CGROUP_BUDGET, Counters, EventKind, ExecRecord,
+    Header, PROCESS_BUDGET, RECORD_CGROUP_BUDGET, RECORD_PROCESS_BUDGET, RECORD_READ_FAILED, RingClass,
 };
 
 use crate::bounds::opaque;
 use crate::contained::settings;
-use crate::maps::{BULK, COUNTERS, CRITICAL, EXEC_SCRATCH, LINEAGE};
+use crate::maps::{BUDGETS, BULK, COUNTERS, CRITICAL, EXEC_SCRATCH, LINEAGE, RING_BYTES};
+use crate::window;
+
+/// `BPF_RB_AVAIL_DATA` of include/uapi/linux/bpf.h: bytes of a ring that were not read yet.
+const AVAILABLE_DATA: u64 = 0;
+/// A ring with less room than this beside the record counts as full: header, rounding, and records that came meanwhile.
+const RING_MARGIN: u64 = 4096;
 
 /// Longest single read into scratch space.
 pub const READ_MAX: usize = ARGS_HEAD_MAX;
@@ -143,8 +150,20 @@ impl Tally {
 
     /// There was no scratch space.
     #[inline(always)]
-    pub fn too_big(self) {
-        self.counters.too_big += 1;
+    pub fn scratch_full(self) {
+        self.counters.scratch_full += 1;
+    }
+
+    /// A flood: others need the room.
+    #[inline(always)]
+    pub fn over_budget(self) {
+        self.counters.over_budget += 1;
+    }
+
+    /// Another task took the scratch space.
+    #[inline(always)]
+    pub fn scratch_taken(self) {
+        self.counters.scratch_taken += 1;
     }
 
     /// A process found no room in the map that the filters ask.
@@ -157,6 +176,29 @@ impl Tally {
     #[inline(always)]
     pub fn travel(&mut self, class: RingClass) {
         self.class = class;
+    }
+
+    /// Takes one event out of the budgets of who acts: flags of the record, `None` if one is spent. While the
+    /// ring has room there are no budgets.
+    #[inline(always)]
+    pub fn spend(&self, process_id: u32, cgroup_id: u64) -> Option<u16> {
+        if self.ring().query(AVAILABLE_DATA) < BUDGET_PRESSURE {
+            return Some(0);
+        }
+        let kind = self.kind as u32;
+        let process = BudgetKey { id: u64::from(process_id), kind, scope: 0 };
+        let by_process = window::count(&BUDGETS, &process, BUDGET_WINDOW);
+        if by_process > PROCESS_BUDGET {
+            return None;
+        }
+        let cgroup = BudgetKey { id: cgroup_id, kind, scope: 1 };
+        let by_cgroup = window::count(&BUDGETS, &cgroup, BUDGET_WINDOW);
+        if by_cgroup > CGROUP_BUDGET {
+            return None;
+        }
+        let process = if by_process == PROCESS_BUDGET { RECORD_PROCESS_BUDGET } else { 0 };
+        let cgroup = if by_cgroup == CGROUP_BUDGET { RECORD_CGROUP_BUDGET } else { 0 };
+        Some(process | cgroup)
     }
 
     /// A header for this event. `size` is filled by [`Tally::send`] for records that are put together in scratch space.
@@ -181,7 +223,7 @@ impl Tally {
         // SAFETY: the header lies at the start of the scratch space.
         unsafe {
             (*header).size = size as u32;
-            (*header).flags = if read_failed { RECORD_READ_FAILED } else { 0 };
+            (*header).flags |= if read_failed { RECORD_READ_FAILED } else { 0 };
         }
         if read_failed {
             self.counters.read_failed += 1;
@@ -190,19 +232,34 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn finish(self, data: *mut u8, size: u64) {
-        let ring: &'static RingBuf = match self.class {
+    fn ring(&self) -> &'static RingBuf {
+        match self.class {
             RingClass::Lineage => &LINEAGE,
             RingClass::Critical => &CRITICAL,
             RingClass::Bulk => &BULK,
-        };
-        let ring = core::ptr::from_ref(ring).cast_mut().cast();
-        // SAFETY: `data` holds `size` readable bytes, which the verifier checks again.
-        let result = unsafe { aya_ebpf::helpers::bpf_ringbuf_output(ring, data.cast(), size, 0) };
-        if result == 0 {
-            self.counters.sent += 1;
-        } else {
-            self.counters.ring_full += 1;
         }
     }
+
+    #[inline(always)]
+    fn finish(self, data: *mut u8, size: u64) {
+        let ring = self.ring();
+        if output(ring, data, size) {
+            self.counters.sent += 1;
+        } else if ring.query(AVAILABLE_DATA) + size + RING_MARGIN > RING_BYTES {
+            self.counters.ring_full += 1;
+        } else if output(ring, data, size) {
+            // The kernel had given up waiting for the ring's lock.
+            self.counters.sent += 1;
+        } else {
+            self.counters.ring_busy += 1;
+        }
+    }
+}
+
+/// Copies a record into a ring; false if the kernel refused.
+#[inline(always)]
+fn output(ring: &'static RingBuf, data: *mut u8, size: u64) -> bool {
+    let ring = core::ptr::from_ref(ring).cast_mut().cast();
+    // SAFETY: `data` holds `size` readable bytes, which the verifier checks again.
+    unsafe { aya_ebpf::helpers::bpf_ringbuf_output(ring, data.cast(), size, 0) == 0 }
 }

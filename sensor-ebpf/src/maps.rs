@@ -3,8 +3,8 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use sensor_ebpf::abi::{
-    Arguments, CgroupDestination, Counters, DestinationKey, InodeKey, KIND_SLOTS, MappedKey, NameKey,
-    Offsets, ParameterCount, SYSTEM_CALL_COMPAT, Settings, WindowCount,
+    Arguments, BudgetKey, CgroupDestination, Counters, DestinationKey, InodeKey, KIND_SLOTS, MappedKey,
+    NameKey, Offsets, ParameterCount, SYSTEM_CALL_COMPAT, Settings, WindowCount,
 };
 
 use crate::action::Slot;
@@ -23,17 +23,20 @@ pub static ARGUMENTS: Arguments = Arguments::POISONED;
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings::BUILT;
 
+/// Size of each ring.
+pub const RING_BYTES: u64 = 4 * 1024 * 1024;
+
 /// fork, exec, exit and cgroup records, in the order in which they happened.
 #[map]
-pub static LINEAGE: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
+pub static LINEAGE: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
 
 /// Rare actions of high value.
 #[map]
-pub static CRITICAL: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
+pub static CRITICAL: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
 
 /// Actions that may come in numbers: files and network. A flood of them pushes out no others.
 #[map]
-pub static BULK: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
+pub static BULK: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
 
 /// What happened to each kind of event, indexed by kind.
 #[map]
@@ -55,6 +58,10 @@ pub static CGROUP_SCRATCH: Array<ExecScratch> = Array::with_max_entries(1, 0);
 /// Where action records are put together: [`crate::action::SLOTS_PER_CPU`] slots a possible CPU.
 #[map]
 pub static ACTION_SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
+
+/// Events of each process and each cgroup in this second, by kind.
+#[map]
+pub static BUDGETS: LruHashMap<BudgetKey, WindowCount> = LruHashMap::with_max_entries(8192, 0);
 
 /// Processes that are, or descend from one that was, in another mount namespace than the host's. Inherited at fork and
 /// kept, so that an escape does not make a process invisible to the filters.

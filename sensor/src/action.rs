@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use sensor_ebpf::abi::{
-    CONNECT_VALUE_ADDRESS, CONNECT_VALUE_PORT, Credentials, EventKind, FileFacts, Namespaces, RUNG_FENTRY,
-    RUNG_KPROBE, RUNG_LSM, RUNG_SYSTEM_CALL, RUNG_TRACEPOINT_BTF, SEND_ARP_REPLY, SEND_VALUE_WHAT,
-    SUBJECT_COMPAT, SUBJECT_IN_EXEC, SUBJECT_NO_NEW_PRIVILEGES,
+    CGROUP_BUDGET, CONNECT_VALUE_ADDRESS, CONNECT_VALUE_PORT, Credentials, EventKind, FileFacts, Namespaces,
+    PROCESS_BUDGET, RECORD_CGROUP_BUDGET, RECORD_PROCESS_BUDGET, RUNG_FENTRY, RUNG_KPROBE, RUNG_LSM,
+    RUNG_SYSTEM_CALL, RUNG_TRACEPOINT_BTF, SEND_ARP_REPLY, SEND_VALUE_WHAT, SUBJECT_COMPAT, SUBJECT_IN_EXEC,
+    SUBJECT_NO_NEW_PRIVILEGES,
 };
 
 use crate::event::ProcessKey;
@@ -38,6 +39,36 @@ pub struct Action {
     pub text: Vec<u8>,
     /// A second text: of mounts what is mounted.
     pub other_text: Vec<u8>,
+    /// It is the last of its kind that somebody may send in this second; the kernel keeps further ones back.
+    pub spent: Option<Budget>,
+}
+
+/// Who may send only so many events in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// The process: [`PROCESS_BUDGET`].
+    Process,
+    /// All processes of its cgroup: [`CGROUP_BUDGET`].
+    Cgroup,
+}
+
+impl Budget {
+    /// What a record's flags say.
+    pub fn spent_by(flags: u16) -> Option<Self> {
+        match flags & (RECORD_PROCESS_BUDGET | RECORD_CGROUP_BUDGET) {
+            0 => None,
+            RECORD_PROCESS_BUDGET => Some(Self::Process),
+            _ => Some(Self::Cgroup),
+        }
+    }
+
+    /// Events of one kind in a second.
+    pub fn events(self) -> u32 {
+        match self {
+            Self::Process => PROCESS_BUDGET,
+            Self::Cgroup => CGROUP_BUDGET,
+        }
+    }
 }
 
 impl Action {
@@ -56,6 +87,7 @@ impl Action {
             result: None,
             text: Vec::new(),
             other_text: Vec::new(),
+            spent: None,
         }
     }
 }
@@ -159,4 +191,37 @@ fn connect_address(action: &Action) -> IpAddr {
         part.copy_from_slice(&word.to_ne_bytes());
     }
     IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A process without anything special.
+    pub(crate) fn subject() -> Subject {
+        Subject {
+            process: ProcessKey { pid: 70, start_time: 7 },
+            thread_id: 70,
+            parent: ProcessKey { pid: 1, start_time: 1 },
+            cgroup_id: 1,
+            namespaces: Namespaces::default(),
+            credentials: Credentials::default(),
+            user_namespace_level: 0,
+            namespace_pid: 70,
+            seccomp_mode: 0,
+            flags: 0,
+            command: b"atk".to_vec(),
+            root_inode: 0,
+            root_device: 0,
+            rung: RUNG_FENTRY,
+        }
+    }
+
+    #[test]
+    fn flags_tell_whose_budget_is_spent() {
+        assert_eq!(Budget::spent_by(0), None);
+        assert_eq!(Budget::spent_by(1 | RECORD_PROCESS_BUDGET), Some(Budget::Process));
+        let both = RECORD_PROCESS_BUDGET | RECORD_CGROUP_BUDGET;
+        assert_eq!(Budget::spent_by(both), Some(Budget::Cgroup));
+    }
 }

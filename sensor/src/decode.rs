@@ -11,6 +11,7 @@ use sensor_ebpf::abi::{
     TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
+use crate::action::Budget;
 use crate::action_words::{asked_name, dotted};
 use crate::event::{Action, ActionFile, Body, Cgroup, Event, Exec, Exit, Fork, ProcessKey, Subject};
 
@@ -97,7 +98,10 @@ fn event(bytes: &[u8], memory: impl FnOnce() -> Box<Exec>) -> Result<Event, Deco
         EventKind::Exit => Body::Exit(exit(&mut reader)?),
         EventKind::CgroupCreate => Body::CgroupCreate(cgroup(&mut reader)?),
         EventKind::CgroupRemove => Body::CgroupRemove(cgroup(&mut reader)?),
-        action => Body::Action(Box::new(self::action(&mut reader, action)?)),
+        action => {
+            let spent = Budget::spent_by(header.flags);
+            Body::Action(Box::new(Action { spent, ..self::action(&mut reader, action)? }))
+        }
     };
     Ok(Event { time: header.time, read_failed: header.flags & RECORD_READ_FAILED != 0, body })
 }
@@ -188,6 +192,7 @@ fn action(reader: &mut Reader<'_>, kind: EventKind) -> Result<Action, DecodeErro
         result: (result != RESULT_NOT_KNOWN).then_some(result),
         text: text.to_vec(),
         other_text: other_text.to_vec(),
+        spent: None,
     };
     if let Some(name) = asked_name(&action) {
         action.text = dotted(name);

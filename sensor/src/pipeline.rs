@@ -20,7 +20,7 @@ use crate::judge::Judges;
 use crate::judge::fold::{Fold, Folding};
 use crate::judge::rules::RuleSet;
 use crate::probe::{Filter, Rings, RuleList};
-use crate::self_watch::{Problem, SelfWatch};
+use crate::self_watch::{self, Problem, SelfWatch};
 use crate::sink::record::{self, Origin};
 use crate::sink::{FindingSummary, Health, Metrics, Outlet, Output};
 
@@ -190,6 +190,11 @@ impl Spine {
             folding.told(key, Told { json: json.clone(), summary: Arc::clone(&summary) });
             outlet.send(Output { json, finding: Some(summary) });
         });
+        if let Some((problem, flood)) = self_watch::flood(event) {
+            // Not logged: the attacker would set the pace.
+            self.metrics.self_problem(problem.name);
+            self.event(&flood);
+        }
     }
 
     /// Tells how often findings came whose window is over; of all findings if `now` is `None`.

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use sensor_ebpf::abi::{EventKind, RingClass};
+use sensor_ebpf::abi::{EventKind, RingClass, SELF_VALUE_AMOUNT};
 
+use crate::action::Action;
 use crate::event::{Body, Event};
 use crate::sink::metrics::KernelAccount;
 
@@ -22,7 +23,7 @@ const OPENS: u32 = 3;
 /// Something that the sensor found wrong with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// `canary_missing`, `events_lost`, `hook_silent` or `lists_changed`.
+    /// `canary_missing`, `events_flooded`, `events_lost`, `hook_silent` or `lists_changed`.
     pub name: &'static str,
     /// Nanoseconds since the last own event, or how many were lost or changed.
     pub amount: u64,
@@ -90,6 +91,18 @@ impl SelfWatch {
     }
 }
 
+/// What an event says of a flood: that its process sends more of its kind than the kernel takes, so that further ones are
+/// kept back.
+pub fn flood(event: &Event) -> Option<(Problem, Event)> {
+    let Body::Action(action) = &event.body else { return None };
+    let problem = Problem { name: "events_flooded", amount: action.spent?.events().into() };
+    let mut told = Action::of(EventKind::SelfWatch, action.subject.clone());
+    told.text = problem.name.as_bytes().to_vec();
+    told.other_text = action.kind.name().as_bytes().to_vec();
+    told.values[SELF_VALUE_AMOUNT] = problem.amount;
+    Some((problem, Event { time: event.time, read_failed: false, body: Body::Action(Box::new(told)) }))
+}
+
 /// Takes the canary's name for a moment.
 fn sing() {
     let mut own = [0_u8; 16];
@@ -102,12 +115,12 @@ fn sing() {
     }
 }
 
-/// Events of high value that were lost, ever.
+/// Events of high value that were lost, ever; but those of a flood, which [`flood`] tells.
 fn lost(account: &dyn KernelAccount) -> u64 {
     let kinds = EventKind::ALL.into_iter().filter(|kind| kind.class() != RingClass::Bulk);
     kinds
         .filter_map(|kind| account.counters(kind))
-        .map(|counters| counters.ring_full + counters.too_big)
+        .map(|counters| counters.lost() - counters.over_budget)
         .sum()
 }
 
@@ -178,6 +191,28 @@ mod tests {
         let silent = Arc::new(Account::default());
         let mut watch = SelfWatch::new(Some(silent as _), (false, true), 0);
         assert_eq!(watch.look(INTERVAL), [Problem { name: "hook_silent", amount: 0 }]);
+    }
+
+    #[test]
+    fn a_flood_is_told_of_the_process_that_makes_it() {
+        let subject = crate::action::tests::subject();
+        let mut action = Action::of(EventKind::FileOpen, subject);
+        let event = |action: &Action| Event {
+            time: 7,
+            read_failed: false,
+            body: Body::Action(Box::new(action.clone())),
+        };
+        assert!(flood(&event(&action)).is_none());
+        action.spent = crate::action::Budget::spent_by(sensor_ebpf::abi::RECORD_CGROUP_BUDGET);
+        let (problem, told) = flood(&event(&action)).expect("a flood");
+        assert_eq!(problem, Problem { name: "events_flooded", amount: 512 });
+        let Body::Action(told) = told.body else { panic!("an action") };
+        assert_eq!((told.kind, told.subject.process), (EventKind::SelfWatch, action.subject.process));
+        assert_eq!(
+            (told.text.as_slice(), told.other_text.as_slice()),
+            (&b"events_flooded"[..], &b"file_open"[..])
+        );
+        assert!(flood(&event(&told)).is_none(), "a flood is not told of itself");
     }
 
     #[test]

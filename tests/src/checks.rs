@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The counter of events by kind and stage.
 pub const EVENTS: &str = "stride_sensor_events_total";
+/// The counter of lost events by kind and reason.
+const LOST: &str = "stride_sensor_events_lost_total";
 /// The counter of findings.
 pub const FINDINGS: &str = "stride_sensor_findings_total";
 
@@ -147,9 +149,14 @@ fn left_out(page: &Page, records: &[Arc<Value>]) -> Vec<String> {
     sent.filter_map(complain).collect()
 }
 
+/// What was lost. Events that were kept back because of a flood are no loss by mistake: scenarios flood, and findings tell it.
 fn lost(page: &Page) -> Vec<String> {
-    let lost = page.samples(EVENTS).filter(|sample| sample.label("stage") == "lost" && sample.value > 0.0);
-    lost.map(|sample| format!("{} events of kind {} lost", sample.value, sample.label("kind"))).collect()
+    let lost = page.samples(LOST).filter(|sample| sample.label("reason") != "over_budget");
+    lost.map(|sample| {
+        let (kind, reason) = (sample.label("kind"), sample.label("reason"));
+        format!("{} events of kind {kind} lost: {reason}", sample.value)
+    })
+    .collect()
 }
 
 fn dropped(page: &Page) -> Vec<String> {
@@ -320,7 +327,11 @@ mod tests {
         }
         let page = Page::parse(&text).unwrap();
         assert_eq!(imbalance(&page), ["exec: seen 10 is not filtered 0 + sent 8 + lost 1"]);
-        assert_eq!(lost(&page).len(), 1);
+        let reason = |reason: &str| {
+            format!("stride_sensor_events_lost_total{{kind=\"exec\",reason=\"{reason}\"}} 1\n")
+        };
+        let page_of_losses = Page::parse(&(reason("ring_full") + &reason("over_budget"))).unwrap();
+        assert_eq!(lost(&page_of_losses), ["1 events of kind exec lost: ring_full"]);
         let exec = Arc::new(json!({"kind": "exec"}));
         let complaints = left_out(&page, &[exec]);
         assert!(complaints.contains(&"8 events of kind exec sent, 1 logged".to_owned()), "{complaints:?}");

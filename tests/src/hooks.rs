@@ -34,13 +34,22 @@ pub fn off_the_rung(hooks: &BTreeMap<String, String>, forced: &str) -> Vec<Strin
     complaints
 }
 
-/// Hooks that fell back to a kprobe although this kernel takes trampolines: one that it refuses costs more on every node,
-/// and nothing else would tell.
-pub fn fell_back(hooks: &BTreeMap<String, String>) -> Vec<String> {
+/// Hooks that do not hold the best rung of this kernel: a trampoline that it refuses costs more on every node, and one that it
+/// preempts misses events; nothing else would tell.
+pub fn not_the_best(hooks: &BTreeMap<String, String>, release: &str) -> Vec<String> {
+    let actions = hooks.iter().filter(|(hook, _)| !LIFE.contains(&hook.as_str()));
+    // Since 7.0 x86 has no other models of preemption than `full` and `lazy`.
+    let series = release.split('.').next().and_then(|number| number.parse::<u32>().ok());
+    if series.is_some_and(|series| series >= 7) {
+        let preempted = actions.filter(|(_, rung)| *rung == "fentry");
+        return preempted
+            .map(|(hook, _)| {
+                format!("`{hook}` is attached by fentry although this kernel preempts trampolines")
+            })
+            .collect();
+    }
     let has_trampolines = hooks.values().any(|rung| rung == "fentry");
-    let fallen = hooks
-        .iter()
-        .filter(|(hook, rung)| has_trampolines && *rung == "kprobe" && !LIFE.contains(&hook.as_str()));
+    let fallen = actions.filter(|(_, rung)| has_trampolines && *rung == "kprobe");
     fallen.map(|(hook, _)| format!("`{hook}` is attached by kprobe although others are by fentry")).collect()
 }
 
@@ -74,10 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn a_trampoline_that_was_refused_is_named() {
-        let fallen = hooks(&[("exec", "tp_btf"), ("file_open", "kprobe"), ("ptrace", "fentry")]);
-        assert_eq!(fell_back(&fallen), ["`file_open` is attached by kprobe although others are by fentry"]);
-        assert!(fell_back(&hooks(&[("exec", "tp_btf"), ("file_open", "kprobe")])).is_empty());
+    fn a_trampoline_that_was_refused_or_is_preempted_is_named() {
+        let mixed = hooks(&[("exec", "tp_btf"), ("file_open", "kprobe"), ("ptrace", "fentry")]);
+        let best = |release| not_the_best(&mixed, release);
+        assert_eq!(best("6.1.0-49"), ["`file_open` is attached by kprobe although others are by fentry"]);
+        assert_eq!(
+            best("7.2.13"),
+            ["`ptrace` is attached by fentry although this kernel preempts trampolines"]
+        );
+        assert!(not_the_best(&hooks(&[("exec", "tp_btf"), ("file_open", "kprobe")]), "6.1.0").is_empty());
     }
 
     #[test]

@@ -212,7 +212,9 @@ impl Set {
         let sensor = Sensor::start(&settings(arguments, &self.work, &rules, &config))?;
         match &arguments.attach {
             Some(rung) => self.report.check("hooks-rung", hooks::off_the_rung(&sensor.hooks, rung)),
-            None => self.report.check("hooks-best", hooks::fell_back(&sensor.hooks)),
+            None => {
+                self.report.check("hooks-best", hooks::not_the_best(&sensor.hooks, &host::kernel_release()))
+            }
         }
         self.report.check("hooks-verified", sensor.refused_programs());
         self.report.timed_check("sensor-ready", checks::readiness(&sensor), sensor.ready_after);

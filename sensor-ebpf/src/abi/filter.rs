@@ -64,6 +64,28 @@ pub struct MappedKey {
     pub program: u64,
 }
 
+/// Actions of one kind that a process may send within [`BUDGET_WINDOW`] while a ring is fuller than
+/// [`BUDGET_PRESSURE`]: a flood leaves room for others.
+pub const PROCESS_BUDGET: u32 = 128;
+/// The same of all processes of a cgroup.
+pub const CGROUP_BUDGET: u32 = 512;
+/// Bytes of a ring that wait to be read when budgets begin to hold: a quarter.
+pub const BUDGET_PRESSURE: u64 = 1024 * 1024;
+/// Nanoseconds for which a budget holds.
+pub const BUDGET_WINDOW: u64 = 1_000_000_000;
+
+/// Whose budget it is. Only the kernel side uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct BudgetKey {
+    /// The process's or the cgroup's id.
+    pub id: u64,
+    /// An [`EventKind`](super::EventKind) as its number.
+    pub kind: u32,
+    /// 0: a process; 1: a cgroup.
+    pub scope: u32,
+}
+
 /// How many within a window of time. Only the kernel side uses it.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -78,6 +100,7 @@ pub struct WindowCount {
 
 const _: () = assert!(size_of::<DestinationKey>() == 24);
 const _: () = assert!(size_of::<CgroupDestination>() == 32);
+const _: () = assert!(size_of::<BudgetKey>() == 16);
 const _: () = assert!(size_of::<WindowCount>() == 16);
 const _: () = assert!(size_of::<InodeKey>() == 16);
 const _: () = assert!(size_of::<MappedKey>() == 24);

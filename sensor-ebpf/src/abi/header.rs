@@ -17,4 +17,9 @@ pub struct Header {
 /// Some field could not be read in the kernel; the record holds what could.
 pub const RECORD_READ_FAILED: u16 = 1;
 
+/// The last event of its kind that the process may send in this second.
+pub const RECORD_PROCESS_BUDGET: u16 = 2;
+/// The last event of its kind that the process's cgroup may send in this second.
+pub const RECORD_CGROUP_BUDGET: u16 = 4;
+
 const _: () = assert!(size_of::<Header>() == 16);

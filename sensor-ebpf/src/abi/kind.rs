@@ -119,7 +119,7 @@ kinds! {
     ForkFlood = 43 "fork_flood" Bulk "Processes of a container are born at a rate that exhausts the node, or more than it may have."
     FilterChange = 44 "filter_change" Bulk "Rules of the packet filter or of the audit system are changed."
     KeyAccess = 45 "key_access" Bulk "A process of a container looks at keys of the kernel's keyrings."
-    SelfWatch = 46 "self_watch" Critical "The sensor found that it does not see all: its own event did not come, or others were lost. Made in user space."
+    SelfWatch = 46 "self_watch" Critical "The sensor found that it does not see all: its own event did not come, or others were lost or kept back. Made in user space."
     LimitChange = 47 "limit_change" Bulk "A process of a container sets the resource limits of another one (prlimit)."
     DiskFill = 48 "disk_fill" Bulk "A disk of the node fills up fast and has little left; the process is of who wrote most. Made in user space."
     FileMap = 49 "file_map" Bulk "A process of a container maps a file executable that did not come with its image: from memory, or of the upper layer."

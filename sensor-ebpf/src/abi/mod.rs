@@ -27,4 +27,4 @@ pub use system_call::*;
 pub use watch::*;
 
 /// Version of this ABI. The object carries it in its settings; the sensor refuses an object of another version.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;

@@ -29,7 +29,7 @@ fn report(context: &BtfTracePointContext, kind: EventKind) -> i32 {
     let Some(tally) = seen(kind) else { return 0 };
     let hierarchy = cgroup.hierarchy();
     let Some(scratch) = ExecScratch::of(&CGROUP_SCRATCH) else {
-        tally.too_big();
+        tally.scratch_full();
         return 0;
     };
     let target = scratch.at(size_of::<CgroupRecord>() as u64);

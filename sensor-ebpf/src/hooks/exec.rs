@@ -32,7 +32,7 @@ pub fn exec(context: BtfTracePointContext) -> i32 {
     }
     let Some(tally) = seen(EventKind::Exec) else { return 0 };
     let Some(scratch) = ExecScratch::claim() else {
-        tally.too_big();
+        tally.scratch_full();
         return 0;
     };
     executed(task, old_thread_id, binprm, tally, scratch);
@@ -59,7 +59,7 @@ pub fn exec_again(context: ProbeContext) -> u32 {
     let task = current();
     let Some(tally) = seen(EventKind::Exec) else { return 0 };
     let Some(scratch) = ExecScratch::second() else {
-        tally.too_big();
+        tally.scratch_full();
         return 0;
     };
     executed(task, task.thread_id(), binprm, tally, scratch);

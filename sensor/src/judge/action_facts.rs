@@ -161,6 +161,10 @@ impl<'a> ActionView<'a> {
                 let amount = self.of_kind(EventKind::SelfWatch)?.values[SELF_VALUE_AMOUNT];
                 Value::Number(i64::try_from(amount).unwrap_or(i64::MAX))
             }
+            Field::SelfKind => match self.of_kind(EventKind::SelfWatch)?.other_text.as_slice() {
+                [] => return None,
+                kind => bytes(kind),
+            },
             Field::DiskFree => {
                 Value::Number(self.of_kind(EventKind::DiskFill)?.values[DISK_VALUE_FREE] as i64)
             }

@@ -9,6 +9,7 @@ use sensor_ebpf::abi::{ARGUMENT_SOURCES, EventKind, MISSING, RingClass};
 
 use super::hooks::{EXEC_AGAIN, HOOKS, Hook, Way};
 use super::offsets::ResolvedOffsets;
+use super::preemption;
 use super::system_call::SystemCalls;
 
 /// A way into a hook, best first.
@@ -102,13 +103,15 @@ pub fn attach_all(
     btf: &Btf,
     offsets: &ResolvedOffsets,
     ladder: Ladder,
-    exec_again: bool,
+    running: &preemption::Kernel,
 ) -> Vec<HookReport> {
+    let exec_again = running.preempts_tracepoints();
     let mut kernel = Kernel {
         ebpf,
         btf,
         offsets,
         lsm: lsm_is_active(),
+        preempts_trampolines: running.preempts_trampolines(),
         refused: Vec::new(),
         system_calls: SystemCalls::default(),
     };
@@ -121,6 +124,8 @@ struct Kernel<'a> {
     btf: &'a Btf,
     offsets: &'a ResolvedOffsets,
     lsm: bool,
+    /// Trampolines miss what happens while a task is preempted in one: kprobes are better.
+    preempts_trampolines: bool,
     /// Rungs that this kernel refuses to everybody, with the reason: they are not tried again for each hook.
     refused: Vec<(Rung, String)>,
     system_calls: SystemCalls,
@@ -158,7 +163,19 @@ impl Kernel<'_> {
         let mut reasons = Vec::new();
         // A forced rung concerns hooks on actions.
         let is_lineage = hook.kind.class() == RingClass::Lineage;
-        for way in hook.ways.iter().filter(|way| is_lineage || ladder.allows(way.rung)) {
+        let mut ways: Vec<&Way> =
+            hook.ways.iter().filter(|way| is_lineage || ladder.allows(way.rung)).collect();
+        if self.preempts_trampolines && ladder == Ladder::Auto {
+            // Right behind kprobes, as the last but for system calls.
+            ways.sort_by_key(|way| match way.rung {
+                Rung::Fentry => (Rung::Kprobe, true),
+                rung => (rung, false),
+            });
+            if ways.iter().any(|way| way.rung == Rung::Fentry) {
+                reasons.push("fentry: this kernel preempts trampolines, which then miss events".to_owned());
+            }
+        }
+        for way in ways {
             match self.attach(way, ladder) {
                 Ok((target, program)) => {
                     let attached = AttachedHook { name, kind, rung: way.rung, program };

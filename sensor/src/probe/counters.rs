@@ -33,12 +33,16 @@ impl KernelCounters {
     pub fn read(&self, kind: EventKind) -> Result<Counters, MapError> {
         let mut sum = Counters::default();
         for values in self.map.get(&u32::from(kind as u16), 0)?.iter() {
-            let [seen, filtered, sent, ring_full, too_big, read_failed, untracked] = *values;
+            let [seen, filtered, sent, losses @ .., read_failed, untracked] = *values;
+            let [ring_full, ring_busy, scratch_full, scratch_taken, over_budget] = losses;
             sum.seen += seen;
             sum.filtered += filtered;
             sum.sent += sent;
             sum.ring_full += ring_full;
-            sum.too_big += too_big;
+            sum.ring_busy += ring_busy;
+            sum.scratch_full += scratch_full;
+            sum.scratch_taken += scratch_taken;
+            sum.over_budget += over_budget;
             sum.read_failed += read_failed;
             sum.untracked += untracked;
         }

@@ -10,13 +10,14 @@ use super::counters::KernelCounters;
 use super::filter::Filter;
 use super::object::{self, ObjectError};
 use super::offsets;
+use super::preemption::Kernel;
 use super::ring::{Ring, Rings, Wake};
 use crate::clock::Clock;
 
 /// Bytes of each ring, as in the object.
 const RING_BYTES: usize = 4 * 1024 * 1024;
 /// Slots for action records of each CPU, as in the object.
-const ACTION_SLOTS_PER_CPU: u32 = 2;
+const ACTION_SLOTS_PER_CPU: u32 = 4;
 
 /// Why the kernel side cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,8 @@ impl Probe {
         let offsets = offsets::resolve()?;
         let btf = Btf::from_sys_fs()?;
         let slots = aya::util::nr_cpus().map(|count| count as u32).unwrap_or(1).max(possible_cpus());
-        let exec_again = preempts_tracepoints();
+        let kernel = Kernel::running();
+        let exec_again = kernel.preempts_tracepoints();
         let built = Settings::BUILT;
         let settings: [u32; size_of::<Settings>() / 4] = [
             built.abi_version,
@@ -128,7 +130,7 @@ impl Probe {
         let filter = Filter::new(&mut ebpf)?;
         let counters = ebpf.take_map("COUNTERS").ok_or(LoadError::NoMap("COUNTERS"))?;
         let counters = PerCpuArray::try_from(counters).map_err(|error| LoadError::Map("COUNTERS", error))?;
-        let hooks = attach_all(&mut ebpf, &btf, &offsets, options.ladder, exec_again);
+        let hooks = attach_all(&mut ebpf, &btf, &offsets, options.ladder, &kernel);
         let attached: Vec<AttachedHook> = hooks.iter().filter_map(|hook| hook.result.clone().ok()).collect();
         if attached.is_empty() {
             let mut reasons = hooks.iter().filter_map(|hook| hook.result.as_ref().err());
@@ -152,34 +154,9 @@ fn boot_epoch() -> u32 {
     Clock::new().epoch_seconds(0).max(0) as u32
 }
 
-/// Whether this kernel runs the programs of tracepoints with preemption: since 7.0, unless it was built without any. Where it
-/// is not so the hook `exec_again` would have nothing to do.
-fn preempts_tracepoints() -> bool {
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
-    read("version").contains("PREEMPT") && series(&read("osrelease")) >= (6, 19)
-}
-
-/// `(6, 12)` of `6.12.117+deb12-cloud-amd64`.
-fn series(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
 /// Scratch slots are indexed by CPU number, so the highest possible number counts, not how many are online.
 fn possible_cpus() -> u32 {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     let last = text.trim().rsplit(['-', ',']).next().and_then(|number| number.parse::<u32>().ok());
     last.map_or(1, |number| number + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_series_of_a_release() {
-        assert_eq!(series("6.12.117+deb12-cloud-amd64"), (6, 12));
-        assert_eq!(series("7.2.13+deb14-cloud-amd64\n"), (7, 2));
-        assert_eq!(series("nonsense"), (0, 0));
-    }
 }

@@ -8,6 +8,7 @@ mod hooks;
 pub mod load;
 pub mod object;
 pub mod offsets;
+pub mod preemption;
 pub mod ring;
 mod rule_list;
 mod system_call;

@@ -315,6 +315,9 @@ fn kind_part<'a>(part: &mut Map<'a>, action: &'a Action) {
         }
         EventKind::SelfWatch => {
             part.insert("amount", values[SELF_VALUE_AMOUNT].into());
+            if !action.other_text.is_empty() {
+                part.insert("flooded_kind", String::from_utf8_lossy(&action.other_text).into());
+            }
         }
         EventKind::ForkFlood => {
             part.insert("forks", values[FORK_VALUE_COUNT].into());

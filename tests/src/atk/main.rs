@@ -64,6 +64,8 @@ const COMMANDS: &[Command] = &[
         required: 3,
         run: storm::storm,
     },
+    Command { name: "flood", operands: "SECONDS THREADS FILE...", required: 3, run: storm::flood },
+    Command { name: "make-nodes", operands: "SECONDS PROCESSES FOLDER", required: 3, run: storm::make_nodes },
     Command { name: "thread-exec", operands: "COMMAND [ARG]...", required: 1, run: spawn::thread_exec },
     Command {
         name: "double-fork",

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// `KIND COUNT FOLDER [contained]`: does KIND COUNT times and prints the nanoseconds that one took.
 ///
@@ -43,6 +43,60 @@ pub fn storm(operands: &[OsString]) -> Outcome {
         _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no storm `{kind}`"))),
     };
     println!("{nanoseconds:.1}");
+    Ok(0)
+}
+
+/// `SECONDS THREADS FILE...`: threads that open the files, in turn and without pause.
+pub fn flood(operands: &[OsString]) -> Outcome {
+    let end = Instant::now() + Duration::from_secs(number(&operands[0])?);
+    let threads: u32 = number(&operands[1])?;
+    let opened: u64 = std::thread::scope(|scope| {
+        let opens = || {
+            let mut opened = 0;
+            while Instant::now() < end {
+                opened +=
+                    operands[2..].iter().filter(|file| std::fs::File::open(file).is_ok()).count() as u64;
+            }
+            opened
+        };
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(opens)).collect();
+        running.into_iter().map(|thread| thread.join().unwrap_or_default()).sum()
+    });
+    println!("{opened} opened");
+    Ok(0)
+}
+
+/// `SECONDS PROCESSES FOLDER`: processes that make a device node and remove it, again and again.
+pub fn make_nodes(operands: &[OsString]) -> Outcome {
+    let end = Instant::now() + Duration::from_secs(number(&operands[0])?);
+    let processes: u32 = number(&operands[1])?;
+    let device = libc::makedev(1, 3);
+    let mut children = Vec::new();
+    for index in 0..processes {
+        // A folder each: making a file locks its folder, and the hooks would wait for each other.
+        let folder = Path::new(&operands[2]).join(index.to_string());
+        std::fs::create_dir_all(&folder)?;
+        let path = c_string(folder.join("node").as_os_str())?;
+        // SAFETY: the child has one thread, as the parent does, and ends with `_exit`.
+        match unsafe { libc::fork() } {
+            0 => {
+                while Instant::now() < end {
+                    // SAFETY: the path is a C string.
+                    unsafe {
+                        libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o600, device);
+                        libc::unlink(path.as_ptr());
+                    }
+                }
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(0) }
+            }
+            child => children.push(check(child.into())?),
+        }
+    }
+    for child in children {
+        // SAFETY: waits for an own child; its status is not wanted.
+        unsafe { libc::waitpid(child as libc::pid_t, std::ptr::null_mut(), 0) };
+    }
     Ok(0)
 }
 

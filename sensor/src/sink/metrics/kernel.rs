@@ -42,11 +42,16 @@ pub(super) struct KernelCollector {
 }
 
 /// Names and help texts. `lost` is what could not be sent, so `seen = filtered + sent + lost`.
-const FAMILIES: [(&str, &str, &[&str]); 4] = [
+const FAMILIES: [(&str, &str, &[&str]); 5] = [
     (
         "events_total",
         "Events by kind and stage in the kernel: seen, filtered, sent, lost.",
         &["kind", "stage"],
+    ),
+    (
+        "events_lost_total",
+        "Lost events by kind and reason: over_budget, ring_busy, ring_full, scratch_full, scratch_taken.",
+        &["kind", "reason"],
     ),
     ("events_read_failed_total", "Events sent with a field that the kernel could not read.", &["kind"]),
     (
@@ -80,17 +85,21 @@ impl Collector for KernelCollector {
             family.set_field_type(MetricType::COUNTER);
             family
         });
-        let [events, read_failed, untracked, missed] = &mut families;
+        let [events, losses, read_failed, untracked, missed] = &mut families;
         for kind in EventKind::ALL {
             let Some(counters) = self.account.counters(kind) else { continue };
             let stages = [
                 ("filtered", counters.filtered),
-                ("lost", counters.ring_full + counters.too_big),
+                ("lost", counters.lost()),
                 ("seen", counters.seen),
                 ("sent", counters.sent),
             ];
             for (stage, value) in stages {
                 add(events, &[("kind", kind.name()), ("stage", stage)], value);
+            }
+            // Most kinds never lose anything, and four series for each of them would say nothing.
+            for (reason, value) in counters.losses().into_iter().filter(|&(_, value)| value > 0) {
+                add(losses, &[("kind", kind.name()), ("reason", reason)], value);
             }
             if kind == EventKind::Fork {
                 add(untracked, &[], counters.untracked);

@@ -148,7 +148,7 @@ impl Metrics {
             canary: page.add(Histogram::with_opts(canary.buckets(LATENCY_BUCKETS.to_vec()))),
             self_problems: page.counters(
                 "self_problems_total",
-                "What the sensor found wrong with itself: canary_missing, events_lost, hook_silent, lists_changed.",
+                "What the sensor found wrong with itself: canary_missing, events_flooded, events_lost, hook_silent, lists_changed.",
                 &["problem"],
             ),
             findings_folded: page.counter(

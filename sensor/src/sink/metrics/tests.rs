@@ -15,7 +15,10 @@ impl KernelAccount for FixedAccount {
             filtered: 10,
             sent: seen - 15,
             ring_full: 3,
-            too_big: 2,
+            ring_busy: 0,
+            scratch_full: 2,
+            scratch_taken: 0,
+            over_budget: 0,
             read_failed: 1,
             untracked: 0,
         })

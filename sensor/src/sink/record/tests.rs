@@ -366,6 +366,7 @@ fn action(kind: EventKind) -> Scene {
         rung: sensor_ebpf::abi::RUNG_FENTRY,
     };
     let action = Action {
+        spent: None,
         kind,
         subject,
         file: Some(file()),
