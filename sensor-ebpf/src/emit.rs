@@ -3,8 +3,9 @@
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::maps::{Array, RingBuf};
 use sensor_ebpf::abi::{
-    ARGS_HEAD_MAX, BUDGET_PRESSURE, BUDGET_WINDOW, BudgetKey, CGROUP_BUDGET, Counters, EventKind, ExecRecord,
-    Header, PROCESS_BUDGET, RECORD_CGROUP_BUDGET, RECORD_PROCESS_BUDGET, RECORD_READ_FAILED, RingClass,
+    ARGS_HEAD_MAX, BUDGET_PRESSURE, BUDGET_SCARCE, BUDGET_WINDOW, BudgetKey, CGROUP_BUDGET, Counters,
+    EventKind, ExecRecord, Header, PROCESS_BUDGET, RECORD_CGROUP_BUDGET, RECORD_PROCESS_BUDGET,
+    RECORD_READ_FAILED, RingClass,
 };
 
 use crate::bounds::opaque;
@@ -182,22 +183,25 @@ impl Tally {
     /// ring has room there are no budgets.
     #[inline(always)]
     pub fn spend(&self, process_id: u32, cgroup_id: u64) -> Option<u16> {
-        if self.ring().query(AVAILABLE_DATA) < BUDGET_PRESSURE {
+        let waiting = self.ring().query(AVAILABLE_DATA);
+        if waiting < BUDGET_PRESSURE {
             return Some(0);
         }
+        let scarce = if waiting < 2 * BUDGET_PRESSURE { 1 } else { BUDGET_SCARCE };
+        let (process_budget, cgroup_budget) = (PROCESS_BUDGET / scarce, CGROUP_BUDGET / scarce);
         let kind = self.kind as u32;
         let process = BudgetKey { id: u64::from(process_id), kind, scope: 0 };
         let by_process = window::count(&BUDGETS, &process, BUDGET_WINDOW);
-        if by_process > PROCESS_BUDGET {
+        if by_process > process_budget {
             return None;
         }
         let cgroup = BudgetKey { id: cgroup_id, kind, scope: 1 };
         let by_cgroup = window::count(&BUDGETS, &cgroup, BUDGET_WINDOW);
-        if by_cgroup > CGROUP_BUDGET {
+        if by_cgroup > cgroup_budget {
             return None;
         }
-        let process = if by_process == PROCESS_BUDGET { RECORD_PROCESS_BUDGET } else { 0 };
-        let cgroup = if by_cgroup == CGROUP_BUDGET { RECORD_CGROUP_BUDGET } else { 0 };
+        let process = if by_process == process_budget { RECORD_PROCESS_BUDGET } else { 0 };
+        let cgroup = if by_cgroup == cgroup_budget { RECORD_CGROUP_BUDGET } else { 0 };
         Some(process | cgroup)
     }
 

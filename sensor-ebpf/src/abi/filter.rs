@@ -71,6 +71,8 @@ pub const PROCESS_BUDGET: u32 = 128;
 pub const CGROUP_BUDGET: u32 = 512;
 /// Bytes of a ring that wait to be read when budgets begin to hold: a quarter.
 pub const BUDGET_PRESSURE: u64 = 1024 * 1024;
+/// By what budgets are divided from twice that on.
+pub const BUDGET_SCARCE: u32 = 8;
 /// Nanoseconds for which a budget holds.
 pub const BUDGET_WINDOW: u64 = 1_000_000_000;
 
