@@ -56,6 +56,9 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
         }
         Err(error) => report.check("metrics-page", vec![format!("{error:#}")]),
     }
+    if let Some(page) = &last_page {
+        println!("{}", cost(page));
+    }
     report.check("sensor-shutdown", shutdown(sensor)?);
     report.check("sensor-errors", sensor.error_lines());
     report.check("log-lines", sensor.log.finish());
@@ -67,6 +70,22 @@ pub fn whole_run(sensor: &mut Sensor, report: &Report) -> Result<()> {
     }
     report.check("text-lines", text_lines(&sensor.written()?, &records));
     Ok(())
+}
+
+/// What the run has cost so far, for people: on emulated processors it is what a run's length comes from.
+fn cost(page: &Page) -> String {
+    let sensor: f64 =
+        page.samples("stride_sensor_process_cpu_seconds_total").map(|sample| sample.value).sum();
+    let usage = |who| {
+        // SAFETY: all bytes zero is a valid `struct rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the structure outlives the call.
+        unsafe { libc::getrusage(who, &raw mut usage) };
+        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+        seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    };
+    let (runner, scenarios) = (usage(libc::RUSAGE_SELF), usage(libc::RUSAGE_CHILDREN));
+    format!("CPU seconds: sensor {sensor:.0}, runner {runner:.0}, scenarios {scenarios:.0}")
 }
 
 /// Copies a program to /dev/shm on the node, runs it, and waits a second for the finding.

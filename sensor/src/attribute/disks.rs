@@ -1,11 +1,13 @@
 //! Disks of the node that fill up, and who writes most meanwhile.
 //!
 //! Nobody's writes are followed. Free space is asked for every ten seconds, and only while it falls the kernel's account of
-//! what each process wrote (`/proc/PID/io`).
+//! what each process wrote (`/proc/PID/io`). That account is of all disks together, so who has the full one mounted or a file
+//! open on it goes before others.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sensor_ebpf::abi::{DISK_VALUE_FREE, DISK_VALUE_GROWTH, EventKind};
@@ -28,6 +30,8 @@ const FAST: u64 = 5;
 const WATCHED: u64 = 1;
 /// Disks that are looked at.
 const DISKS: usize = 64;
+/// Open files of a process, and processes of a container, that are asked for their disk.
+const ASKED: usize = 256;
 
 /// Free space and its history.
 #[derive(Debug, Default)]
@@ -76,11 +80,10 @@ impl Disks {
                 full.push((point, free * 100 / total.max(1), growth));
             }
         }
-        // Without a writer the next look tells it.
-        let Some(writer) = (if falling { self.writer(now, processes) } else { None }) else {
-            return Vec::new();
-        };
+        let writers = if falling { self.writers(now, processes) } else { Vec::new() };
         let told = |(point, free, growth): (PathBuf, u64, u64)| {
+            // Without a writer the next look tells it.
+            let writer = self.writer_to(&point, growth, &writers)?.newest;
             if let Some(disk) = self.disks.get_mut(&point) {
                 disk.told = Some(now);
             }
@@ -90,33 +93,86 @@ impl Disks {
                 action.values[DISK_VALUE_FREE] = free;
                 action.values[DISK_VALUE_GROWTH] = growth;
             }
-            event
+            Some(event)
         };
-        full.into_iter().map(told).collect()
+        full.into_iter().filter_map(told).collect()
     }
 
-    /// The newest process of the container that wrote most since the last look, or of the host the process itself.
-    fn writer<'a>(&mut self, now: u64, processes: impl Iterator<Item = &'a Process>) -> Option<&'a Process> {
+    /// Who wrote most: of those that reach the disk, if what they wrote may have filled it, else of all.
+    fn writer_to<'w, 'a>(
+        &self,
+        point: &Path,
+        growth: u64,
+        writers: &'w [Writer<'a>],
+    ) -> Option<&'w Writer<'a>> {
+        let device = std::fs::metadata(self.root.path(point)).map(|found| found.dev()).ok();
+        let reaches = |writer: &&Writer<'_>| {
+            writer.bytes >= growth / 4 && device.is_some_and(|device| writer.reaches(&self.proc, device))
+        };
+        let most = |writer: &&Writer<'_>| writer.bytes;
+        writers.iter().filter(reaches).max_by_key(most).or_else(|| writers.iter().max_by_key(most))
+    }
+
+    /// What each container wrote since the last look, and of the host each process.
+    fn writers<'a>(&mut self, now: u64, processes: impl Iterator<Item = &'a Process>) -> Vec<Writer<'a>> {
         let mut written = HashMap::new();
-        let mut sums: HashMap<u64, (u64, &Process)> = HashMap::new();
+        let mut writers: HashMap<u64, Writer<'_>> = HashMap::new();
         for process in processes.filter(|process| process.exited.is_none()) {
             let Some(bytes) = written_by(&self.proc, process.key.pid) else { continue };
             // What an older process wrote before anybody looked says nothing of now; its ended children's writes are in it.
             let young = now.saturating_sub(process.key.start_time) < WINDOW;
             let before = self.written.get(&process.key).copied().unwrap_or(if young { 0 } else { bytes });
-            let more = bytes.saturating_sub(before);
             written.insert(process.key, bytes);
             let group =
                 process.origin.container().map_or(u64::from(process.key.pid), |handle| handle.number());
-            let (sum, newest) = sums.entry(group).or_insert((0, process));
-            *sum += more;
-            if process.key.start_time > newest.key.start_time {
-                *newest = process;
+            let writer = writers.entry(group).or_insert_with(|| Writer {
+                bytes: 0,
+                newest: process,
+                pids: Vec::new(),
+            });
+            writer.bytes += bytes.saturating_sub(before);
+            writer.pids.push(process.key.pid);
+            if process.key.start_time > writer.newest.key.start_time {
+                writer.newest = process;
             }
         }
         self.written = written;
-        sums.into_values().filter(|(sum, _)| *sum > 0).max_by_key(|(sum, _)| *sum).map(|(_, process)| process)
+        writers.into_values().filter(|writer| writer.bytes > 0).collect()
     }
+}
+
+/// A container, or a process of the host.
+struct Writer<'a> {
+    /// Bytes written since the last look.
+    bytes: u64,
+    newest: &'a Process,
+    pids: Vec<u32>,
+}
+
+impl Writer<'_> {
+    /// Whether it has a file open on a disk (`st_dev`), or is a container that has it mounted: the host sees all disks.
+    fn reaches(&self, proc: &Path, device: u64) -> bool {
+        let is_container = self.newest.origin.container().is_some();
+        let mut processes = self.pids.iter().take(ASKED).map(|pid| proc.join(pid.to_string()));
+        processes.any(|process| {
+            is_container && mounts_device(&process.join("mountinfo"), device)
+                || has_open(&process.join("fd"), device)
+        })
+    }
+}
+
+/// Whether a mountinfo (proc_pid_mountinfo(5)) names a disk.
+fn mounts_device(mountinfo: &Path, device: u64) -> bool {
+    let number = format!("{}:{}", libc::major(device), libc::minor(device));
+    let Ok(text) = std::fs::read_to_string(mountinfo) else { return false };
+    text.lines().any(|line| line.split(' ').nth(2) == Some(&number))
+}
+
+/// Whether a folder `/proc/PID/fd` has a file on a disk.
+fn has_open(folder: &Path, device: u64) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let files = entries.flatten().take(ASKED).filter_map(|entry| std::fs::metadata(entry.path()).ok());
+    files.into_iter().any(|file| file.is_file() && file.dev() == device)
 }
 
 impl Disk {
@@ -160,6 +216,23 @@ mod tests {
         assert_eq!(disk.sample(2 * AGE, 95), 5, "something was deleted");
         assert_eq!(disk.sample(2 * AGE + WINDOW, 80), 15, "the first ones are too old");
         assert_eq!(disk.sample(9 * WINDOW, 70), 0);
+    }
+
+    #[test]
+    fn who_reaches_a_disk_is_known_by_open_files_and_mounts() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = tempfile::tempfile_in(folder.path()).expect("temporary file");
+        let device = file.metadata().expect("facts").dev();
+        let own = Path::new("/proc/self");
+        assert!(has_open(&own.join("fd"), device));
+        assert!(!has_open(&own.join("fd"), u64::MAX));
+        let root = std::fs::metadata("/").expect("a root").dev();
+        let text = format!("22 1 {}:{} / / rw - ext4 /dev/vda rw\n", libc::major(root), libc::minor(root));
+        let mountinfo = folder.path().join("mountinfo");
+        std::fs::write(&mountinfo, text).expect("write");
+        assert!(mounts_device(&mountinfo, root));
+        assert!(!mounts_device(&mountinfo, libc::makedev(4095, 7)));
+        assert!(!mounts_device(&folder.path().join("nothing"), root));
     }
 
     #[test]

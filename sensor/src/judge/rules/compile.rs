@@ -9,6 +9,7 @@ use super::function::{self, Comparison, Made};
 use super::matcher::{Mismatch, boolean, network, number, text};
 use super::parser::{Check, Expression, Operand, Operator, Span, Term};
 use super::program::{Matcher, Program, Test};
+use super::shared::Comparisons;
 
 /// Comparisons and macros in one compiled condition, macros put in.
 const PARTS_MAX: usize = 100_000;
@@ -51,16 +52,19 @@ pub trait Definitions {
 pub fn compile(
     expression: &Expression,
     definitions: &dyn Definitions,
+    comparisons: &mut Comparisons,
     errors: &mut Vec<CompileError>,
 ) -> Option<Program> {
     let before = errors.len();
-    let mut compiler = Compiler { definitions, errors, chain: Vec::new(), place: None, parts: 0 };
+    let mut compiler =
+        Compiler { definitions, comparisons, errors, chain: Vec::new(), place: None, parts: 0 };
     let program = compiler.expression(expression);
     errors[before..].iter().all(|error| error.level != Level::Error).then_some(program)
 }
 
 struct Compiler<'a> {
     definitions: &'a dyn Definitions,
+    comparisons: &'a mut Comparisons,
     errors: &'a mut Vec<CompileError>,
     chain: Vec<String>,
     place: Option<Place>,
@@ -192,8 +196,12 @@ impl Compiler<'_> {
         if field == Field::EvtType && check.operator != Operator::Exists {
             self.event_types(&values);
         }
-        match matcher(kind, check.operator, &values) {
-            Ok(matcher) => Program::Test(Test { field, key, list: kind == FieldType::List, matcher }),
+        let parts = (field, key.clone(), list, check.operator);
+        let build = || matcher(kind, check.operator, &values);
+        match self.comparisons.number(parts, &values, build) {
+            Ok((number, matcher)) => {
+                Program::Test(Test { number, field, key, list: kind == FieldType::List, matcher })
+            }
             Err(mismatch) => self.mismatch(check, field.name(), kind, mismatch),
         }
     }

@@ -22,6 +22,7 @@ mod output;
 mod parser;
 mod pattern;
 mod program;
+mod shared;
 mod show;
 pub mod wants;
 mod yaml;
@@ -47,6 +48,7 @@ use index::{Index, of_kind};
 use load::{Items, RuleItem, Text};
 use parser::{Expression, Operator, parse};
 use program::Program;
+use shared::{Answers, Comparisons, Question};
 
 /// Items of a list with the lists inside it put in.
 const LIST_MAX: usize = 1_000_000;
@@ -95,6 +97,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     index: Index,
     ids: usize,
+    comparisons: usize,
     disabled: Vec<String>,
 }
 
@@ -102,6 +105,7 @@ pub struct RuleSet {
 #[derive(Debug, Default)]
 pub struct Matches {
     spoken: Vec<bool>,
+    answers: Answers,
     /// Indices for [`RuleSet::rule`].
     pub rules: Vec<usize>,
 }
@@ -117,6 +121,7 @@ impl RuleSet {
         }
         let definitions = Defined::of(&items, &mut errors);
         let mut set = Self::default();
+        let mut comparisons = Comparisons::default();
         let mut ids: BTreeMap<String, usize> = BTreeMap::new();
         for item in &items.rules {
             if let Some(source) = values(item, "source").first().filter(|source| *source != "syscall") {
@@ -128,7 +133,7 @@ impl RuleSet {
                 set.disabled.push(item.name.clone());
                 continue;
             }
-            let compiled = rule(item, &definitions, &mut errors);
+            let compiled = rule(item, &definitions, &mut comparisons, &mut errors);
             if !item.enabled {
                 set.disabled.push(item.name.clone());
             } else if let Some(mut rule) = compiled {
@@ -138,6 +143,7 @@ impl RuleSet {
             }
         }
         set.ids = ids.len();
+        set.comparisons = comparisons.len();
         set.index = Index::new(set.rules.iter().map(|rule| &rule.program));
         // The same mistake in a macro is met once for each rule that uses it.
         let mut seen = BTreeSet::new();
@@ -150,14 +156,17 @@ impl RuleSet {
 
     /// Finds the rules that match an event: for each detection id the first one.
     pub fn judge(&self, kind: EventKind, facts: &dyn Facts, matches: &mut Matches) {
-        matches.rules.clear();
-        matches.spoken.clear();
-        matches.spoken.resize(self.ids, false);
+        let Matches { spoken, answers, rules } = matches;
+        rules.clear();
+        spoken.clear();
+        spoken.resize(self.ids, false);
+        answers.begin(self.comparisons);
+        let question = Question { facts, answers };
         for (index, program) in self.index.entries(kind, facts) {
             let id = self.rules[*index].id_index;
-            if !matches.spoken[id] && program.holds(facts) {
-                matches.spoken[id] = true;
-                matches.rules.push(*index);
+            if !spoken[id] && program.holds(question) {
+                spoken[id] = true;
+                rules.push(*index);
             }
         }
     }
@@ -342,11 +351,16 @@ fn condition(item: &RuleItem, errors: &mut Vec<RuleError>) -> Option<Expression>
 }
 
 /// Compiles one rule; `None` if it has a mistake.
-fn rule(item: &RuleItem, defined: &Defined, errors: &mut Vec<RuleError>) -> Option<Rule> {
+fn rule(
+    item: &RuleItem,
+    defined: &Defined,
+    comparisons: &mut Comparisons,
+    errors: &mut Vec<RuleError>,
+) -> Option<Rule> {
     let before = errors.len();
     let program = condition(item, errors).and_then(|expression| {
         let mut messages = Vec::new();
-        let program = compile(&expression, defined, &mut messages);
+        let program = compile(&expression, defined, comparisons, &mut messages);
         errors.extend(messages.into_iter().map(|message| located(item, defined, message)));
         program
     });

@@ -10,6 +10,7 @@ use super::facts::{Facts, Key, Value};
 use super::field::Field;
 use super::function::MadeTest;
 use super::matcher::address_number;
+use super::shared::Question;
 
 /// A compiled condition.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub enum Program {
 /// A compiled comparison.
 #[derive(Clone, Debug)]
 pub struct Test {
+    /// Its number among the comparisons of the set of rules; equal ones have the same.
+    pub number: u32,
     /// The field.
     pub field: Field,
     /// Its index.
@@ -90,14 +93,14 @@ pub enum TextMatcher {
 
 impl Program {
     /// Whether the condition holds for an event.
-    pub fn holds(&self, facts: &dyn Facts) -> bool {
+    pub fn holds(&self, question: Question<'_>) -> bool {
         match self {
             Self::Constant(value) => *value,
-            Self::And(parts) => parts.iter().all(|part| part.holds(facts)),
-            Self::Or(parts) => parts.iter().any(|part| part.holds(facts)),
-            Self::Not(inner) => !inner.holds(facts),
-            Self::Test(test) => test.holds(facts),
-            Self::Made(test) => test.holds(facts),
+            Self::And(parts) => parts.iter().all(|part| part.holds(question)),
+            Self::Or(parts) => parts.iter().any(|part| part.holds(question)),
+            Self::Not(inner) => !inner.holds(question),
+            Self::Test(test) => question.answer(test.number, || test.holds(question.facts)),
+            Self::Made(test) => test.holds(question.facts),
         }
     }
 
