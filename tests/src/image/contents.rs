@@ -62,6 +62,8 @@ pub const TOOLS: &[&str] = &[
     "df",
     "dirname",
     "dpkg",
+    "dpkg-deb",
+    "dpkg-split",
     "echo",
     "env",
     "expr",
