@@ -59,7 +59,8 @@ impl Run {
         // LSM hooks enter the bodies that trampolines enter: what is silent by one is by the others.
         let forced = match self.rung {
             None => String::new(),
-            Some(rung @ "tracepoint") => format!(" --attach {rung} --hooked"),
+            // System calls are bodies of their own, the same on all kernels.
+            Some(rung @ "tracepoint") if self.guest.name == "6.1" => format!(" --attach {rung} --hooked"),
             Some(rung) => format!(" --attach {rung} --hooked --without-benign"),
         };
         format!(
