@@ -6,10 +6,40 @@ use super::event_types::{depends_on_action, names};
 use super::facts::{Facts, Value};
 use super::field::Field;
 use super::program::{Matcher, Program, Test, TextMatcher};
+use super::shared::{Question, Shared};
 use crate::event::EventKind;
 
-/// A rule's index and what is left of its condition.
-type Entry = (usize, Program);
+/// A rule that has to be asked.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Its index.
+    pub rule: usize,
+    /// Number of a comparison without which it cannot hold, of those that are made together with most others.
+    guard: Option<u32>,
+    /// What is left of its condition.
+    program: Program,
+}
+
+impl Entry {
+    fn new(rule: usize, program: Program, shared: &Shared) -> Self {
+        let parts = match &program {
+            Program::And(parts) => &**parts,
+            other => std::slice::from_ref(other),
+        };
+        let tests = parts.iter().filter_map(|part| match part {
+            Program::Test(test) if shared.together(test.number) > 0 => Some(test.number),
+            _ => None,
+        });
+        let guard = tests.max_by_key(|number| shared.together(*number));
+        Self { rule, guard, program }
+    }
+
+    /// Whether the rule's condition holds.
+    pub(super) fn holds(&self, question: Question<'_>) -> bool {
+        // Without room for answers the condition itself says it.
+        self.guard.is_none_or(|guard| question.answer(guard, || true)) && self.program.holds(question)
+    }
+}
 
 /// The lists of one kind of event.
 #[derive(Debug, Default)]
@@ -26,10 +56,11 @@ pub(super) struct Index(Vec<OfKind>);
 
 impl Index {
     /// Sorts programs in, keeping their order.
-    pub(super) fn new<'a>(programs: impl Iterator<Item = &'a Program> + Clone) -> Self {
+    pub(super) fn new<'a>(programs: impl Iterator<Item = &'a Program> + Clone, shared: &Shared) -> Self {
         let list = |known: &dyn Fn(&Test) -> Option<bool>| {
             let left = programs.clone().map(|program| program.assuming(known)).enumerate();
-            left.filter(|(_, program)| !matches!(program, Program::Constant(false))).collect::<Vec<Entry>>()
+            let left = left.filter(|(_, program)| !matches!(program, Program::Constant(false)));
+            left.map(|(rule, program)| Entry::new(rule, program, shared)).collect::<Vec<Entry>>()
         };
         let of_kind = |kind| OfKind {
             general: list(&|test| of_kind(test, kind)),

@@ -48,7 +48,7 @@ use index::{Index, of_kind};
 use load::{Items, RuleItem, Text};
 use parser::{Expression, Operator, parse};
 use program::Program;
-use shared::{Answers, Comparisons, Question};
+use shared::{Answers, Comparisons, Question, Shared};
 
 /// Items of a list with the lists inside it put in.
 const LIST_MAX: usize = 1_000_000;
@@ -97,7 +97,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     index: Index,
     ids: usize,
-    comparisons: usize,
+    shared: Shared,
     disabled: Vec<String>,
 }
 
@@ -143,8 +143,8 @@ impl RuleSet {
             }
         }
         set.ids = ids.len();
-        set.comparisons = comparisons.len();
-        set.index = Index::new(set.rules.iter().map(|rule| &rule.program));
+        set.shared = comparisons.shared();
+        set.index = Index::new(set.rules.iter().map(|rule| &rule.program), &set.shared);
         // The same mistake in a macro is met once for each rule that uses it.
         let mut seen = BTreeSet::new();
         errors.retain(|error| {
@@ -160,15 +160,25 @@ impl RuleSet {
         rules.clear();
         spoken.clear();
         spoken.resize(self.ids, false);
-        answers.begin(self.comparisons);
-        let question = Question { facts, answers };
-        for (index, program) in self.index.entries(kind, facts) {
-            let id = self.rules[*index].id_index;
-            if !spoken[id] && program.holds(question) {
+        answers.begin(self.shared.len());
+        let question = Question { facts, shared: &self.shared, answers };
+        for entry in self.index.entries(kind, facts) {
+            let id = self.rules[entry.rule].id_index;
+            if !spoken[id] && entry.holds(question) {
                 spoken[id] = true;
-                rules.push(*index);
+                rules.push(entry.rule);
             }
         }
+    }
+
+    /// The rules that match when each makes its comparisons by itself.
+    #[cfg(test)]
+    fn judged_alone(&self, kind: EventKind, facts: &dyn Facts) -> Vec<usize> {
+        // Without room nothing is remembered.
+        let answers = Answers::default();
+        let question = Question { facts, shared: &self.shared, answers: &answers };
+        let entries = self.index.entries(kind, facts).iter();
+        entries.filter(|entry| entry.holds(question)).map(|entry| entry.rule).collect()
     }
 
     /// Whether no rule can match a kind of event.

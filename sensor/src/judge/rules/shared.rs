@@ -1,13 +1,14 @@
-//! Comparisons that several rules make: each exists once in a set of rules and is made at most once for an event.
+//! Comparisons that several rules make: each exists once in a set of rules and is made at most once for an event. Those that
+//! ask whether one field is among some texts are made together, by one look at its value.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::facts::{Facts, Key};
+use super::facts::{Facts, Key, Value};
 use super::field::Field;
 use super::matcher::Mismatch;
 use super::parser::{Operator, Span};
-use super::program::Matcher;
+use super::program::{Matcher, TextMatcher};
 
 /// What makes a comparison: two with the same parts are one.
 type Parts = (Field, Option<Key>, bool, Operator, Box<[Box<str>]>);
@@ -35,9 +36,68 @@ impl Comparisons {
         }
     }
 
-    /// How many different ones there are.
+    /// All of them, with those that are made together.
+    pub fn shared(self) -> Shared {
+        let mut shared = Shared { group_of: vec![None; self.0.len()], groups: Vec::new() };
+        let mut places: HashMap<(Field, Option<Key>, bool), usize> = HashMap::new();
+        for ((field, key, list, ..), (number, matcher)) in self.0 {
+            let texts: Vec<Box<[u8]>> = match matcher {
+                Matcher::Text(TextMatcher::Equal(text)) => vec![text],
+                Matcher::Text(TextMatcher::In(set)) => set.iter().cloned().collect(),
+                _ => continue,
+            };
+            let place = *places.entry((field, key.clone(), list)).or_insert(shared.groups.len());
+            if place == shared.groups.len() {
+                shared.groups.push(Group {
+                    field,
+                    key,
+                    list,
+                    members: Vec::new(),
+                    by_text: Default::default(),
+                });
+            }
+            let group = &mut shared.groups[place];
+            group.members.push(number);
+            shared.group_of[number as usize] = Some(place as u32);
+            for text in texts {
+                group.by_text.entry(text).or_default().push(number);
+            }
+        }
+        shared
+    }
+}
+
+/// What is known of the comparisons of a set of rules when an event is judged.
+#[derive(Debug, Default)]
+pub struct Shared {
+    group_of: Vec<Option<u32>>,
+    groups: Vec<Group>,
+}
+
+/// Comparisons that ask whether one field is among some texts.
+#[derive(Debug)]
+struct Group {
+    field: Field,
+    key: Option<Key>,
+    list: bool,
+    members: Vec<u32>,
+    /// Which of them hold for a text.
+    by_text: foldhash::HashMap<Box<[u8]>, Vec<u32>>,
+}
+
+impl Shared {
+    /// How many different comparisons there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.group_of.len()
+    }
+
+    /// How many comparisons are made together with this one, itself included; 0 if it is made alone.
+    pub fn together(&self, number: u32) -> usize {
+        self.group(number).map_or(0, |group| group.members.len())
+    }
+
+    fn group(&self, number: u32) -> Option<&Group> {
+        self.groups.get((*self.group_of.get(number as usize)?)? as usize)
     }
 }
 
@@ -64,6 +124,8 @@ impl Answers {
 pub struct Question<'a> {
     /// The event.
     pub facts: &'a dyn Facts,
+    /// The comparisons of the set of rules.
+    pub shared: &'a Shared,
     /// What was compared already.
     pub answers: &'a Answers,
 }
@@ -76,15 +138,41 @@ impl Question<'_> {
         if known >> 1 == self.answers.event {
             return known & 1 != 0;
         }
+        if let Some(group) = self.shared.group(number) {
+            self.look_once(group);
+            return made.get() & 1 != 0;
+        }
         let answer = compare();
         made.set(self.answers.event << 1 | u64::from(answer));
         answer
+    }
+
+    /// Makes all comparisons of a group.
+    fn look_once(&self, group: &Group) {
+        let tell = |numbers: &[u32], answer: bool| {
+            for number in numbers {
+                if let Some(made) = self.answers.made.get(*number as usize) {
+                    made.set(self.answers.event << 1 | u64::from(answer));
+                }
+            }
+        };
+        tell(&group.members, false);
+        let mut look = |text: &[u8]| {
+            if let Some(numbers) = group.by_text.get(text) {
+                tell(numbers, true);
+            }
+            false
+        };
+        if group.list {
+            self.facts.any(group.field, &mut look);
+        } else if let Value::Text(text) = self.facts.get(group.field, group.key.as_ref()) {
+            look(text);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Value;
     use super::*;
 
     struct Nothing;
@@ -112,15 +200,15 @@ mod tests {
         assert_eq!(number(&["a"], Operator::In), Some(1));
         assert_eq!(number(&["a", "b"], Operator::In), Some(0));
         assert_eq!(number(&["a"], Operator::Equal), Some(2));
-        assert_eq!(comparisons.len(), 3);
+        assert_eq!(comparisons.shared().len(), 3);
     }
 
     #[test]
     fn a_comparison_is_made_once_for_an_event() {
-        let mut answers = Answers::default();
+        let (mut answers, shared) = (Answers::default(), Shared::default());
         for answer in [true, false] {
             answers.begin(2);
-            let question = Question { facts: &Nothing, answers: &answers };
+            let question = Question { facts: &Nothing, shared: &shared, answers: &answers };
             assert_eq!(question.answer(1, || answer), answer);
             assert_eq!(question.answer(1, || unreachable!("made before")), answer);
             assert_eq!(question.answer(7, || answer), answer, "one without room is made each time");

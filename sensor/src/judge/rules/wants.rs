@@ -437,6 +437,7 @@ mod tests {
             let mut matches = Matches::default();
             for open in opens {
                 set.judge(EventKind::FileOpen, &open, &mut matches);
+                prop_assert_eq!(&matches.rules, &set.judged_alone(EventKind::FileOpen, &open));
                 prop_assert!(matches.rules.is_empty() || is_told(&wants, &open), "{conditions:?} {open:?} {wants:?}");
             }
         }
