@@ -21,7 +21,7 @@ use crate::judge::trust::Trust;
 use crate::judge::{HostStanding, Judges};
 use crate::pipeline::{Spine, ask_for_files};
 use crate::privileges::{self, MissingPrivileges};
-use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions, watch_list};
+use crate::probe::{Filter, HookReport, LoadError, Probe, ProbeOptions, preemption, watch_list};
 use crate::rule_files::{Watcher, load_rules};
 use crate::self_watch::SelfWatch;
 use crate::sink::metrics::KernelAccount;
@@ -237,6 +237,7 @@ fn options(config: &Config, rules: &RuleSet) -> AttributeOptions {
         sweep_interval: config.contract.sweep_interval.as_nanos() as u64,
         places: watch_list::places().collect(),
         accounts: rules.asks_for_names(),
+        exits_are_skipped: preemption::Kernel::running().preempts_tracepoints(),
     }
 }
 

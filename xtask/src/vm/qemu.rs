@@ -18,7 +18,7 @@ use crate::command::{loud, quiet};
 use crate::workspace::Workspace;
 
 /// Seconds a guest may take unless a task says otherwise.
-pub const TIMEOUT_SECONDS: u64 = 1200;
+pub const TIMEOUT_SECONDS: u64 = 2400;
 /// The kernel prints the trace of what went wrong within this time after the first word of it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Room for what a guest hands back; unused parts take no space.

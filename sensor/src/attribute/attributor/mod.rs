@@ -79,6 +79,8 @@ pub struct AttributeOptions {
     pub places: Vec<(&'static str, u32)>,
     /// Whether names of users and groups are asked for.
     pub accounts: bool,
+    /// The kernel skips an event of an exit now and then: it preempts the programs of tracepoints.
+    pub exits_are_skipped: bool,
 }
 
 impl Default for AttributeOptions {
@@ -94,6 +96,7 @@ impl Default for AttributeOptions {
             sweep_interval: 0,
             places: Vec::new(),
             accounts: false,
+            exits_are_skipped: false,
         }
     }
 }
@@ -294,8 +297,9 @@ impl Attributor {
         }
     }
 
-    /// Whether a process of another container than that of `own` is in a namespace. It must be alive by `/proc`: kernels
-    /// that are preempted everywhere skip an exit now and then, and give the namespace's number to the next one.
+    /// Whether a process of another container than that of `own` is in a namespace. Where exits may be skipped, it must be
+    /// alive by `/proc`, or the namespace's number may be that of the next one. Elsewhere the exit of one that ended since
+    /// then is still to come.
     fn is_lived_in(&self, number: u32, own: Option<&Origin>) -> bool {
         let own = own.and_then(Origin::container);
         self.processes.iter().any(|process| {
@@ -303,7 +307,7 @@ impl Attributor {
             process.exited.is_none()
                 && container.is_some_and(|other| own.is_none_or(|own| !Arc::ptr_eq(other, own)))
                 && all_namespaces(&process.namespaces).contains(&number)
-                && seed::is_alive(&self.options.proc, process.key)
+                && (!self.options.exits_are_skipped || seed::is_alive(&self.options.proc, process.key))
         })
     }
 
