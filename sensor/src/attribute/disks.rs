@@ -14,8 +14,9 @@ use sensor_ebpf::abi::{DISK_VALUE_FREE, DISK_VALUE_GROWTH, EventKind};
 
 use super::fork_limits::made_event;
 use super::host::HostRoot;
-use super::mounts::disks;
+use super::mounts::{disks, shows};
 use super::process::Process;
+use super::runtime::device_number;
 use crate::event::{Body, Event, ProcessKey};
 
 /// Nanoseconds between two looks.
@@ -155,17 +156,10 @@ impl Writer<'_> {
         let is_container = self.newest.origin.container().is_some();
         let mut processes = self.pids.iter().take(ASKED).map(|pid| proc.join(pid.to_string()));
         processes.any(|process| {
-            is_container && mounts_device(&process.join("mountinfo"), device)
+            is_container && shows(&process.join("mountinfo"), device_number(device))
                 || has_open(&process.join("fd"), device)
         })
     }
-}
-
-/// Whether a mountinfo (proc_pid_mountinfo(5)) names a disk.
-fn mounts_device(mountinfo: &Path, device: u64) -> bool {
-    let number = format!("{}:{}", libc::major(device), libc::minor(device));
-    let Ok(text) = std::fs::read_to_string(mountinfo) else { return false };
-    text.lines().any(|line| line.split(' ').nth(2) == Some(&number))
 }
 
 /// Whether a folder `/proc/PID/fd` has a file on a disk.
@@ -226,13 +220,6 @@ mod tests {
         let own = Path::new("/proc/self");
         assert!(has_open(&own.join("fd"), device));
         assert!(!has_open(&own.join("fd"), u64::MAX));
-        let root = std::fs::metadata("/").expect("a root").dev();
-        let text = format!("22 1 {}:{} / / rw - ext4 /dev/vda rw\n", libc::major(root), libc::minor(root));
-        let mountinfo = folder.path().join("mountinfo");
-        std::fs::write(&mountinfo, text).expect("write");
-        assert!(mounts_device(&mountinfo, root));
-        assert!(!mounts_device(&mountinfo, libc::makedev(4095, 7)));
-        assert!(!mounts_device(&folder.path().join("nothing"), root));
     }
 
     #[test]

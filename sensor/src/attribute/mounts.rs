@@ -73,6 +73,12 @@ pub fn disks(mountinfo: &Path) -> Vec<PathBuf> {
     points.collect()
 }
 
+/// Whether a mountinfo shows a file system (major << 20 | minor).
+pub fn shows(mountinfo: &Path, device: u32) -> bool {
+    let text = read(mountinfo).unwrap_or_default();
+    text.split(|&byte| byte == b'\n').filter_map(mount).any(|mount| mount.device == device)
+}
+
 fn read(file: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     File::open(file).ok()?.take(READ_MAX).read_to_end(&mut text).ok()?;
@@ -149,6 +155,15 @@ broken line
         std::fs::write(proc.path().join("1/mountinfo"), TEXT).expect("write");
         let mounts = HostMounts::new(proc.path(), 1);
         (proc, mounts)
+    }
+
+    #[test]
+    fn a_file_system_is_shown_or_not() {
+        let (proc, _) = mounts();
+        let mountinfo = proc.path().join("1/mountinfo");
+        assert!(shows(&mountinfo, 254 << 20 | 16));
+        assert!(!shows(&mountinfo, 4095 << 20 | 7));
+        assert!(!shows(&proc.path().join("nothing"), 254 << 20 | 16));
     }
 
     #[test]
