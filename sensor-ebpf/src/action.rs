@@ -5,9 +5,9 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use sensor_ebpf::abi::{
-    ACTION_TEXTS, ACTION_VALUES, ActionRecord, FILE_OUTSIDE_ROOT, FileFacts, MISSING, PLAIN_TEXT_MAX,
-    SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD, SUBJECT_NO_NEW_PRIVILEGES,
-    Subject, TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
+    ACTION_SLOTS_PER_CPU, ACTION_TEXTS, ACTION_VALUES, ActionRecord, FILE_OUTSIDE_ROOT, FileFacts, MISSING,
+    PLAIN_TEXT_MAX, SUBJECT_COMPAT, SUBJECT_CONTAINED, SUBJECT_IN_EXEC, SUBJECT_KERNEL_THREAD,
+    SUBJECT_NO_NEW_PRIVILEGES, Subject, TEXT_FILESYSTEM_PATH, TEXT_OTHER_PATH, TEXT_PATH, TEXT_PLAIN,
 };
 
 use crate::bounds::opaque;
@@ -19,9 +19,6 @@ use crate::kernel::{Cred, Probed, Structure, Task, offset};
 use crate::maps::ACTION_SCRATCH;
 use crate::path::{Place, Walker, walk};
 
-/// Slots of each CPU. Trampolines run with preemption: other tasks may enter hooks on the same CPU while the first waits,
-/// and must not write to the same record.
-pub const SLOTS_PER_CPU: u32 = 4;
 /// Longest of further arguments.
 const ARGUMENT_MAX: u32 = 256;
 /// Mask of the lengths that [`Action::user_bytes`] takes.
@@ -47,7 +44,7 @@ pub fn slot_at(index: u32) -> Option<&'static mut Slot> {
 /// The first free slot of a CPU, whose slots begin at `first`.
 #[inline(always)]
 fn free_slot(first: u32) -> Option<u32> {
-    const { assert!(SLOTS_PER_CPU == 4) };
+    const { assert!(ACTION_SLOTS_PER_CPU == 4) };
     let free = |index| slot_at(index).is_some_and(|slot| slot.owner == 0);
     if free(first) {
         Some(first)
@@ -92,7 +89,7 @@ impl Action {
     pub fn begin_entered(tally: Tally, entered: Entered) -> Option<Self> {
         let owner = bpf_get_current_pid_tgid() | 1 << 63;
         // SAFETY: the helper takes no arguments.
-        let first = unsafe { bpf_get_smp_processor_id() } * SLOTS_PER_CPU;
+        let first = unsafe { bpf_get_smp_processor_id() } * ACTION_SLOTS_PER_CPU;
         let Some(index) = free_slot(first) else {
             tally.scratch_full();
             return None;

@@ -5,12 +5,12 @@ use aya_ebpf::maps::{Array, RingBuf};
 use sensor_ebpf::abi::{
     ARGS_HEAD_MAX, BUDGET_PRESSURE, BUDGET_SCARCE, BUDGET_WINDOW, BudgetKey, CGROUP_BUDGET, Counters,
     EventKind, ExecRecord, Header, PROCESS_BUDGET, RECORD_CGROUP_BUDGET, RECORD_PROCESS_BUDGET,
-    RECORD_READ_FAILED, RingClass,
+    RECORD_READ_FAILED, RING_BYTES, RingClass,
 };
 
 use crate::bounds::opaque;
 use crate::contained::settings;
-use crate::maps::{BUDGETS, BULK, COUNTERS, CRITICAL, EXEC_SCRATCH, LINEAGE, RING_BYTES};
+use crate::maps::{BUDGETS, BULK, COUNTERS, CRITICAL, EXEC_SCRATCH, LINEAGE};
 use crate::window;
 
 /// `BPF_RB_AVAIL_DATA` of include/uapi/linux/bpf.h: bytes of a ring that were not read yet.
@@ -249,7 +249,7 @@ impl Tally {
         let ring = self.ring();
         if output(ring, data, size) {
             self.counters.sent += 1;
-        } else if ring.query(AVAILABLE_DATA) + size + RING_MARGIN > RING_BYTES {
+        } else if ring.query(AVAILABLE_DATA) + size + RING_MARGIN > u64::from(RING_BYTES) {
             self.counters.ring_full += 1;
         } else if output(ring, data, size) {
             // The kernel had given up waiting for the ring's lock.

@@ -4,7 +4,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use sensor_ebpf::abi::{
     Arguments, BudgetKey, CgroupDestination, Counters, DestinationKey, InodeKey, KIND_SLOTS, MappedKey,
-    NameKey, Offsets, ParameterCount, SYSTEM_CALL_COMPAT, Settings, WindowCount,
+    NameKey, Offsets, ParameterCount, RING_BYTES, SYSTEM_CALL_COMPAT, Settings, WindowCount,
 };
 
 use crate::action::Slot;
@@ -23,20 +23,17 @@ pub static ARGUMENTS: Arguments = Arguments::POISONED;
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings::BUILT;
 
-/// Size of each ring.
-pub const RING_BYTES: u64 = 4 * 1024 * 1024;
-
 /// fork, exec, exit and cgroup records, in the order in which they happened.
 #[map]
-pub static LINEAGE: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
+pub static LINEAGE: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// Rare actions of high value.
 #[map]
-pub static CRITICAL: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
+pub static CRITICAL: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// Actions that may come in numbers: files and network. A flood of them pushes out no others.
 #[map]
-pub static BULK: RingBuf = RingBuf::with_byte_size(RING_BYTES as u32, 0);
+pub static BULK: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// What happened to each kind of event, indexed by kind.
 #[map]
@@ -55,7 +52,7 @@ pub static TOLD_EXECS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096,
 #[map]
 pub static CGROUP_SCRATCH: Array<ExecScratch> = Array::with_max_entries(1, 0);
 
-/// Where action records are put together: [`crate::action::SLOTS_PER_CPU`] slots a possible CPU.
+/// Where action records are put together: [`sensor_ebpf::abi::ACTION_SLOTS_PER_CPU`] slots a possible CPU.
 #[map]
 pub static ACTION_SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
 

@@ -70,7 +70,7 @@ pub const PROCESS_BUDGET: u32 = 128;
 /// The same of all processes of a cgroup.
 pub const CGROUP_BUDGET: u32 = 512;
 /// Bytes of a ring that wait to be read when budgets begin to hold: an eighth.
-pub const BUDGET_PRESSURE: u64 = 512 * 1024;
+pub const BUDGET_PRESSURE: u64 = super::RING_BYTES as u64 / 8;
 /// By what budgets are divided from twice that on.
 pub const BUDGET_SCARCE: u32 = 8;
 /// Nanoseconds for which a budget holds.

@@ -1,5 +1,11 @@
 //! What the sensor decides when loading, read by the BPF object as frozen constants.
 
+/// Bytes of each ring.
+pub const RING_BYTES: u32 = 4 * 1024 * 1024;
+/// Slots for action records of each CPU. Trampolines run with preemption: other tasks may enter hooks on the same CPU while
+/// the first waits, and must not write to the same record.
+pub const ACTION_SLOTS_PER_CPU: u32 = 4;
+
 /// Load-time settings (`SETTINGS` in the object's `.rodata`).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -2,7 +2,7 @@
 
 use aya::maps::{MapError, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
-use sensor_ebpf::abi::{Namespaces, Settings};
+use sensor_ebpf::abi::{ACTION_SLOTS_PER_CPU, Namespaces, RING_BYTES, Settings};
 
 use super::attach::{AttachedHook, HookReport, Ladder, attach_all};
 use super::btf::BtfError;
@@ -13,11 +13,6 @@ use super::offsets;
 use super::preemption::Kernel;
 use super::ring::{Ring, Rings, Wake};
 use crate::clock::Clock;
-
-/// Bytes of each ring, as in the object.
-const RING_BYTES: usize = 4 * 1024 * 1024;
-/// Slots for action records of each CPU, as in the object.
-const ACTION_SLOTS_PER_CPU: u32 = 4;
 
 /// Why the kernel side cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +119,7 @@ impl Probe {
         let mut ring = |name: &'static str| {
             let map = ebpf.take_map(name).ok_or(LoadError::NoMap(name))?;
             let ring = RingBuf::try_from(map).map_err(|error| LoadError::Map(name, error))?;
-            Ok::<_, LoadError>(Ring::new(ring, RING_BYTES))
+            Ok::<_, LoadError>(Ring::new(ring, RING_BYTES as usize))
         };
         let rings = Rings::new([ring("LINEAGE")?, ring("CRITICAL")?, ring("BULK")?], wake.clone());
         let filter = Filter::new(&mut ebpf)?;
