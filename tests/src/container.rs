@@ -79,8 +79,7 @@ impl Container {
 
     /// Kills what runs in it and lets the runtime forget it.
     pub fn remove(&self) {
-        // It is no fault when the container is gone already.
-        // A container that ended has no state any more, and starting the runtime takes its time on an emulated processor.
+        // One that ended has no state any more, and starting the runtime takes its time on an emulated processor.
         if Path::new("/run/runc").join(&self.identity.container_id).exists() {
             let _ = Command::new("runc").args(["delete", "--force", &self.identity.container_id]).output();
         }
